@@ -1,0 +1,27 @@
+"""Capabilities: what a backend may declare, and a caller may ask before it relies on it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """One thing that a store can do; ``Capability.WATCH in store.capabilities`` asks for it."""
+
+    EXECUTE = "execute"  #: commands in the data store's own language
+    CONNECT = "connect"  #: ``store.connect()``: a connection of one's own
+    PIPELINE = "pipeline"  #: several commands in one round trip
+    TRANSACTIONS = "transactions"  #: all or nothing
+    WATCH = "watch"  #: optimistic transactions
+    PUBSUB = "pubsub"  #: publish and subscribe by channel
+    PATTERNS = "patterns"  #: subscribe by glob pattern
+    BLOCKING = "blocking"  #: commands that wait for data
+    NAMESPACE = "namespace"  #: a prefix before every key
+    FLUSH = "flush"  #: delete everything in the database (or namespace)
+    DATABASES = "databases"  #: several databases behind one address
+    CLIENT = "client"  #: a rich client of the backend's own
+    START = "start"  #: ``start_store`` can start a server
+    RECORDS = "records"  #: records, queries and unique constraints, for a data mapper
+
+
+Capabilities = frozenset[Capability]

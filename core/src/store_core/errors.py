@@ -1,0 +1,144 @@
+"""The error tree: everything that this library raises on purpose.
+
+::
+
+    StoreError
+    ├── DSNError               a connection string or one of its parameters is wrong   (also ValueError)
+    ├── BackendError           finding or loading a backend went wrong
+    │   ├── UnknownBackend     no installed distribution offers the scheme             (also LookupError)
+    │   ├── BackendConflict    several distributions offer it and none is pinned
+    │   ├── BackendBlocked     STORE_BLOCK hides the distribution that offers it
+    │   ├── BackendLoadError   its module or class could not be imported
+    │   └── IncompatibleBackend  it was written for another major of the hook spec
+    ├── ExtensionError         an extension could not be loaded or composed
+    ├── Unsupported            the backend lacks the capability                        (also NotImplementedError)
+    ├── StoreClosed            the store or the connection was closed by its owner
+    ├── LoopError              one store used from two live event loops
+    ├── ConnectionFailed       no connection: nothing was sent                         (also ConnectionError)
+    │   └── ConnectionLost     it broke while a reply was due: the command may have run
+    ├── Timeout                no connection or no reply in time                       (also TimeoutError)
+    ├── ReplyError             the data store refused the command, in its own words
+    └── TransactionAborted     a watched key changed; nothing was run
+
+A backend translates the errors of its library into these at one boundary and chains the cause. No message carries
+a password, nor the value of a parameter that a backend declares secret.
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Root of the tree."""
+
+
+class DSNError(StoreError, ValueError):
+    """A connection string, or a parameter in it, is wrong."""
+
+
+class BackendError(StoreError):
+    """Finding or loading a backend went wrong.
+
+    Args:
+        message: What is wrong and what to do about it, in one line.
+        scheme: The scheme that was asked for.
+        target: The entry point's value, ``module:Class``, where one was found.
+        distribution: The distribution that offers it.
+        version: That distribution's version.
+        remedy: What to do about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scheme: str = "",
+        target: str = "",
+        distribution: str = "",
+        version: str = "",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.scheme = scheme
+        self.target = target
+        self.distribution = distribution
+        self.version = version
+        self.remedy = remedy
+
+
+class UnknownBackend(BackendError, KeyError):
+    """No installed distribution offers the scheme."""
+
+    # KeyError quotes its argument; the message is a sentence.
+    __str__ = Exception.__str__
+
+
+class BackendConflict(BackendError):
+    """Several distributions offer the scheme and none is pinned."""
+
+
+class BackendBlocked(BackendError):
+    """``STORE_BLOCK`` hides every distribution that offers the scheme."""
+
+
+class BackendLoadError(BackendError):
+    """The backend's module or class could not be imported, or is not a Store class."""
+
+
+class IncompatibleBackend(BackendError):
+    """The backend was written for another major of the hook spec."""
+
+
+class ExtensionError(StoreError):
+    """An extension could not be loaded, or what it returned cannot be composed."""
+
+
+class Unsupported(StoreError, NotImplementedError):
+    """The backend lacks a capability.
+
+    Args:
+        store: The store's name.
+        capability: The missing capability.
+        detail: What the caller can do instead.
+    """
+
+    def __init__(self, store: str, capability: str, detail: str = "") -> None:
+        super().__init__(f"{store} does not support {capability}" + (f": {detail}" if detail else ""))
+        self.store = store
+        self.capability = capability
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[Unsupported], tuple[str, str, str]]:
+        return type(self), (self.store, self.capability, self.detail)
+
+
+class StoreClosed(StoreError):
+    """The store, or the connection, was closed by its owner."""
+
+
+class LoopError(StoreError):
+    """One store was used from two live event loops."""
+
+
+class ConnectionFailed(StoreError, ConnectionError):
+    """No connection: the command was not sent."""
+
+
+class ConnectionLost(ConnectionFailed):
+    """The connection broke while a reply was due; the command may or may not have run."""
+
+
+class Timeout(StoreError, TimeoutError):
+    """No connection, or no reply, in time; a command that was sent may or may not have run."""
+
+
+class ReplyError(StoreError):
+    """The data store refused a command; the message is its own, ``code`` its first word."""
+
+    @property
+    def code(self) -> str:
+        """First word of the message: ``ERR``, ``WRONGTYPE``, ``NOAUTH``, …"""
+        return str(self).partition(" ")[0]
+
+
+class TransactionAborted(StoreError):
+    """A watched key changed before the transaction ran; none of its commands did."""
