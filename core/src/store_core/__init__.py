@@ -13,6 +13,7 @@ from store_core.command import CUSTOM, DELETE, INSERT, UPDATE, Action, Command, 
 from store_core.connection import Connection
 from store_core.dsn import DSN
 from store_core.errors import (
+    ArgumentError,
     BackendBlocked,
     BackendConflict,
     BackendError,
@@ -48,6 +49,7 @@ __all__ = [
     "INSERT",
     "UPDATE",
     "Action",
+    "ArgumentError",
     "Backend",
     "BackendBlocked",
     "BackendConflict",

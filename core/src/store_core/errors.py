@@ -12,6 +12,7 @@
     │   └── IncompatibleBackend  it was written for another major of the hook spec
     ├── ExtensionError         an extension could not be loaded or composed
     ├── Unsupported            the backend lacks the capability                        (also NotImplementedError)
+    ├── ArgumentError          an argument of a command cannot be sent                 (also TypeError)
     ├── StoreClosed            the store or the connection was closed by its owner
     ├── LoopError              one store used from two live event loops
     ├── ConnectionFailed       no connection: nothing was sent                         (also ConnectionError)
@@ -109,6 +110,10 @@ class Unsupported(StoreError, NotImplementedError):
 
     def __reduce__(self) -> tuple[type[Unsupported], tuple[str, str, str]]:
         return type(self), (self.store, self.capability, self.detail)
+
+
+class ArgumentError(StoreError, TypeError):
+    """An argument of a command is of a type that has no form on the wire; nothing was sent."""
 
 
 class StoreClosed(StoreError):

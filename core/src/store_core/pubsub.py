@@ -368,7 +368,9 @@ class Subscriptions:
 
     def pubsubs(self) -> list[PubSub]:
         """Everybody who is subscribed to anything."""
-        return list(dict.fromkeys(pubsub for table in self._tables for entry in table.values() for pubsub in entry.pubsubs))
+        return list(
+            dict.fromkeys(pubsub for table in self._tables for entry in table.values() for pubsub in entry.pubsubs)
+        )
 
     def clear(self) -> None:
         """Forget everything."""

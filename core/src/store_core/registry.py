@@ -3,7 +3,7 @@
 Backends are found through entry points of the group ``store_core.backends`` (name = scheme, value = ``module:Class``).
 Nothing is scanned before the first look-up or listing, the scan happens once, and listing imports no backend.
 
-Who wins: ``register_store`` › the user's pin ``STORE_BACKEND_<SCHEME>=<distribution>`` › the entry point. Two
+Who wins: ``register_store``, then the user's pin ``STORE_BACKEND_<SCHEME>=<distribution>``, then the entry point. Two
 distributions that offer one scheme are an error, but only when that scheme is used. ``STORE_BLOCK=dist,…`` hides
 distributions. A backend that is broken costs the others nothing.
 """

@@ -416,14 +416,10 @@ def _overridden(
     kind: type[Store], dsn: DSN, params: Params, overrides: Mapping[str, Any], path: Mapping[str, str]
 ) -> DSN:
     declared = {parameter.name: parameter for parameter in kind.parameters}
-    changes = {
-        name: None if value is None else declared[name].text(params[name]) for name, value in overrides.items()
-    }
+    changes = {name: None if value is None else declared[name].text(params[name]) for name, value in overrides.items()}
     if any(name in path for name in changes):
         dsn = replace(dsn, path="").with_query({name: changes.get(name, value) for name, value in path.items()})
     if "username" in changes or "password" in changes:
         dsn = replace(dsn, username=params.get("username"), password=params.get("password"))
         dsn = dsn.with_query({"username": None, "password": None})
     return dsn.with_query({name: text for name, text in changes.items() if name not in ("username", "password")})
-
-

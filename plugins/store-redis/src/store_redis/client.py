@@ -1,0 +1,182 @@
+"""``store.client()``: redis-py's own client, its commands travelling through ``store.execute``.
+
+Every method that redis-py has, module commands included, ends in ``execute_command``; here that is ``store.execute``,
+followed by redis-py's own response callbacks. Pipelines and transactions go in one write. What needs a connection
+for itself (WATCH, its PubSub, MONITOR) takes one from a redis-py pool, with the same credentials and namespace.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import redis.asyncio
+from redis.asyncio.client import Pipeline
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    ConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+
+from store_core import Command, ReplyError
+
+if TYPE_CHECKING:
+    from store_redis.store import RedisStore
+
+
+class StoreRedis(redis.asyncio.Redis):
+    """A ``redis.asyncio.Redis`` on a store.
+
+    Args:
+        store: Where its commands travel.
+        connection_pool: For what needs a connection for itself.
+    """
+
+    def __init__(self, store: RedisStore, connection_pool: ConnectionPool) -> None:
+        super().__init__(connection_pool=connection_pool)
+        self._store = store
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            response = await run(self._store, args, options)
+        except ReplyError:
+            if EMPTY_RESPONSE in options:
+                return options[EMPTY_RESPONSE]
+            raise
+        return await self.parsed(args[0], response, options)
+
+    async def parsed(self, name: str, response: Any, options: dict[str, Any]) -> Any:
+        """The response as redis-py's callback for the command makes it."""
+        callback = self.response_callbacks.get(name)
+        if callback is None:
+            return response
+        meant_for_us = (EMPTY_RESPONSE, NEVER_DECODE, "keys")
+        value = callback(response, **{key: option for key, option in options.items() if key not in meant_for_us})
+        return await value if inspect.isawaitable(value) else value
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> StorePipeline:
+        return StorePipeline(self, transaction, shard_hint)
+
+    def client(self) -> StoreRedis:
+        return self
+
+
+class StorePipeline(Pipeline):
+    """redis-py's pipeline; what it collected goes to the store in one write, unless keys are watched."""
+
+    def __init__(self, client: StoreRedis, transaction: bool, shard_hint: str | None) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
+        self._client = client
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        stack = self.command_stack
+        if self.watching or self.connection is not None or any(NEVER_DECODE in options for _, options in stack):
+            watched: list[Any] = await super().execute(raise_on_error)
+            return watched
+        try:
+            return await self._execute_on_store(stack, raise_on_error) if stack else []
+        finally:
+            await self.reset()
+
+    async def _execute_on_store(self, stack: Iterable[tuple[Any, dict[str, Any]]], raise_on_error: bool) -> list[Any]:
+        store = self._client._store
+        if self.scripts:
+            await self._load_scripts()
+        stack = list(stack)
+        commands = [Command(split_name(args)) for args, _ in stack]
+        if self.is_transaction or self.explicit_transaction:
+            replies = await store.execute_transaction(commands)
+        else:
+            replies = await store.execute_pipeline(commands)
+        if raise_on_error:
+            self.raise_first_error(stack, replies)
+        return [
+            reply if isinstance(reply, Exception) else await self._client.parsed(args[0], reply, options)
+            for (args, options), reply in zip(stack, replies, strict=True)
+        ]
+
+    async def _load_scripts(self) -> None:
+        for script in self.scripts:
+            script.sha = await self._client.script_load(script.script)
+
+
+async def run(store: RedisStore, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """One command of redis-py's on the store."""
+    if NEVER_DECODE in options:
+        return await store.execute_undecoded(split_name(args))
+    return await store.execute(*split_name(args))
+
+
+def split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with a name of several words ("CLIENT LIST") as several arguments."""
+    name = args[0]
+    return (*name.split(), *args[1:]) if isinstance(name, str) and " " in name else args
+
+
+class _Prefixed(AbstractConnection):
+    """What a connection of redis-py's does in a store with a namespace: prefix keys, strip channels."""
+
+    store: RedisStore
+
+    async def on_connect(self) -> None:
+        # Learned through the store, before the first command has to be packed.
+        await self.store.prepare(("PING",))
+        await super().on_connect()
+
+    def pack_command(self, *args: Any) -> Any:
+        return self._command_packer.pack(*self.store.prefixed(split_name(args)))
+
+    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
+        return [chunk for command in commands for chunk in self.pack_command(*command)]
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        return self.store.without_prefix(await super().read_response(*args, **kwargs))
+
+
+def make_client(store: RedisStore) -> StoreRedis:
+    """The redis-py client of a store."""
+    return StoreRedis(store, make_pool(store))
+
+
+def make_pool(store: RedisStore) -> ConnectionPool:
+    """A redis-py pool that connects where the store does."""
+    kind, where = store.redis_connection()
+    if store.namespace:
+        kind = type(f"Prefixed{kind.__name__}", (_Prefixed, kind), {"store": store})
+    params = store.params
+    return ConnectionPool(
+        connection_class=kind,
+        db=params["db"],
+        username=params["username"],
+        password=params["password"],
+        client_name=params["client_name"],
+        encoding=params["encoding"],
+        decode_responses=params["decode_responses"],
+        protocol=params["protocol"],
+        socket_timeout=params["timeout"] or None,
+        socket_connect_timeout=params["timeout"] or None,
+        **where,
+    )
+
+
+def connection_kind(store: RedisStore) -> tuple[type[AbstractConnection], dict[str, Any]]:
+    """redis-py's connection class for the store's address, and its arguments."""
+    dialer, params = store.dialer, store.params
+    if dialer.path:
+        return UnixDomainSocketConnection, {"path": dialer.path}
+    where: dict[str, Any] = {"host": dialer.host, "port": dialer.port}
+    if not dialer.tls:
+        return Connection, where
+    return SSLConnection, {
+        **where,
+        "ssl_ca_certs": params["tls_ca_file"],
+        "ssl_certfile": params["tls_cert_file"],
+        "ssl_keyfile": params["tls_key_file"],
+        "ssl_password": params["tls_key_password"],
+        "ssl_cert_reqs": "required" if params["tls_verify"] else "none",
+        "ssl_check_hostname": params["tls_verify"],
+    }

@@ -1,0 +1,97 @@
+"""RedisConnection: a connection of the caller's own, as ``store.connect()`` returns it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from store_core import ArgumentError, Connection, StoreClosed, Timeout, Unsupported
+from store_redis.commands import INSTEAD, WAITS, upper, waiting_time
+from store_redis.encoding import encoded
+from store_redis.errors import make
+from store_redis.link import Link
+
+if TYPE_CHECKING:
+    from store_redis.store import RedisStore
+
+#: Commands whose replies come unasked, or not at all: no caller could await them.
+_UNANSWERED = frozenset({name for name in INSTEAD if name.endswith("SUBSCRIBE")} | {"MONITOR", "PSYNC", "SYNC"})
+
+
+class RedisConnection(Connection):
+    """A link and the store that it belongs to."""
+
+    def __init__(self, store: RedisStore, link: Link) -> None:
+        self.link = link
+        self._store = store
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        if self.link.closed:
+            raise make(StoreClosed, f"this connection to {self.link.address} is closed; open another")
+        timeout = check_options(options)
+        if not args:
+            raise make(ArgumentError, "a command has a name")
+        name = upper(args[0])
+        if name in _UNANSWERED:
+            raise Unsupported("a connection", name, "use store.pubsub()" if name.endswith("SUBSCRIBE") else "")
+        sent = await self._store.prepare(args)
+        if name in WAITS:
+            reply = await wait_blocking(self.link, sent, timeout)
+        else:
+            reply = await send(self.link, sent, timeout)
+        return self._store.restore(args, reply)
+
+    async def close(self) -> None:
+        self.link.close()
+
+    @property
+    def closed(self) -> bool:
+        return self.link.closed
+
+
+def check_options(options: dict[str, Any]) -> float | None:
+    """The ``timeout`` among the options of ``execute``; None is the store's own.
+
+    Raises:
+        TypeError: An unknown option.
+        ValueError: The timeout is negative.
+    """
+    timeout = options.get("timeout")
+    unknown = options.keys() - {"timeout"}
+    if unknown:
+        raise TypeError(f"execute has no option {sorted(unknown)[0]!r}; it has: timeout")
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout is {timeout}; it is in seconds, and 0 means none")
+    return timeout
+
+
+async def send(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
+    """Send a command once the link takes more, and wait for its reply."""
+    while link.writable is not None:
+        await asyncio.shield(link.writable)
+    if link.closed:
+        raise make(StoreClosed, f"the connection to {link.address} is closed")
+    if timeout is None:
+        return await link.send(args)
+    return await _within(link, link.send_patient(args), timeout)
+
+
+async def wait_blocking(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
+    """Send a blocking command; its reply may take its own time beyond the link's timeout."""
+    if timeout is None:
+        wait = waiting_time(args)
+        timeout = wait + link.timeout if wait and link.timeout else 0
+    return await _within(link, link.send_patient(args), timeout)
+
+
+async def _within(link: Link, reply: asyncio.Future[Any], seconds: float) -> Any:
+    try:
+        async with asyncio.timeout(seconds or None):
+            return await reply
+    except TimeoutError as error:
+        raise make(Timeout, f"no reply from {link.address} within {seconds:g} s") from error
+
+
+def in_encoding(args: tuple[Any, ...], encoding: str) -> tuple[Any, ...]:
+    """The arguments in the store's encoding; UTF-8 is left to the packer."""
+    return args if encoding == "utf-8" else encoded(args, encoding)

@@ -1,0 +1,171 @@
+"""Dialling: open a socket, shake hands, hand over a link.
+
+The whole handshake (``HELLO`` with authentication, ``CLIENT SETNAME``, ``CLIENT SETINFO``, ``SELECT``) is one write
+and one round trip. A server that does not know ``HELLO`` (before Redis 6) is spoken to in RESP2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from store_core import DSN, ConnectionFailed, ConnectionLost, DSNError, ReplyError, StoreError
+from store_core.parameters import Params
+from store_redis.errors import ConnectionTimeout, make
+from store_redis.link import Link
+
+DEFAULT_HOST = "127.0.0.1"
+TLS_SCHEMES = frozenset({"rediss", "valkeys"})
+LIBRARY = (("LIB-NAME", "store-redis"), ("LIB-VER", "0.1.0"))
+
+
+class Dialer:
+    """Where the server is and who we are; ``dial`` opens one link.
+
+    Args:
+        dsn: The connection string.
+        params: Its parameters.
+        default_port: The port where the connection string has none.
+    """
+
+    def __init__(self, dsn: DSN, params: Params, default_port: int) -> None:
+        self.params = params
+        self.path = dsn.path if is_unix(dsn) else ""
+        host = dsn.hosts[0] if dsn.hosts else None
+        self.host = (host.name if host else "") or DEFAULT_HOST
+        self.port = host.port if host and host.port is not None else default_port
+        self.tls = not self.path and (dsn.scheme in TLS_SCHEMES or params["tls"])
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people."""
+        return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
+
+    async def dial(self) -> Link:
+        """Open a link and shake hands.
+
+        Raises:
+            ConnectionFailed: Nobody answers, or it is not a Redis server.
+            ReplyError: The server refused the password, the database, or the connection.
+            Timeout: No answer within ``timeout``.
+        """
+        timeout = self.params["timeout"]
+        decoding = self.params["encoding"] if self.params["decode_responses"] else None
+        link: Link | None = None
+        try:
+            async with asyncio.timeout(timeout or None):
+                link = await self._open(lambda: Link(timeout, decoding))
+                link.address = self.address
+                await self._shake_hands(link)
+        except BaseException as error:
+            if link is not None:
+                link.close()
+            translated = self._translated(error, timeout)
+            if translated is error:
+                raise
+            raise translated from error
+        return link
+
+    async def _open(self, factory: Callable[[], Link]) -> Link:
+        loop = asyncio.get_running_loop()
+        if self.path:
+            return (await loop.create_unix_connection(factory, self.path))[1]
+        context = tls_context(self.params) if self.tls else None
+        name = self.params["tls_server_name"] or self.host if context else None
+        transport, link = await loop.create_connection(factory, self.host, self.port, ssl=context, server_hostname=name)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            # asyncio and uvloop set TCP_NODELAY themselves.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return link
+
+    async def _shake_hands(self, link: Link) -> None:
+        greeting, rest = self._greeting(), self._introduction()
+        replies = await link.send_batch([greeting, *rest])
+        if greeting[0] == "HELLO" and _knows_no_hello(replies[0]):
+            older = [command for command in (self._auth(), self._select()) if command]
+            replies = await link.send_batch([*older, ("PING",)])
+        for reply in replies:
+            if isinstance(reply, ReplyError) and not _is_harmless(reply):
+                raise reply
+
+    def _greeting(self) -> tuple[Any, ...]:
+        hello: tuple[Any, ...] = ("HELLO", self.params["protocol"])
+        auth = self._auth()
+        if auth:
+            hello += ("AUTH", *(auth[1:] if len(auth) == 3 else ("default", auth[1])))
+        return hello
+
+    def _introduction(self) -> list[tuple[Any, ...]]:
+        commands: list[tuple[Any, ...]] = [("CLIENT", "SETINFO", name, value) for name, value in LIBRARY]
+        if self.params["client_name"]:
+            commands.append(("CLIENT", "SETNAME", self.params["client_name"]))
+        select = self._select()
+        return [*commands, select] if select else commands
+
+    def _auth(self) -> tuple[Any, ...]:
+        username, password = self.params["username"], self.params["password"]
+        if password is None and username is None:
+            return ()
+        return ("AUTH", username, password or "") if username else ("AUTH", password)
+
+    def _select(self) -> tuple[Any, ...]:
+        return ("SELECT", self.params["db"]) if self.params["db"] else ()
+
+    def _translated(self, error: BaseException, timeout: float) -> BaseException:
+        if isinstance(error, ReplyError):
+            error.add_note(f"while connecting to {self.address}")
+            return error
+        if isinstance(error, TimeoutError):
+            return make(ConnectionTimeout, f"cannot connect to {self.address} within {timeout:g} s")
+        if isinstance(error, ConnectionLost):
+            return make(ConnectionFailed, f"cannot connect to {self.address}: {error}")
+        if isinstance(error, StoreError):
+            return error
+        if isinstance(error, ssl.SSLError):
+            return make(ConnectionFailed, f"cannot connect to {self.address}: TLS failed ({error.reason or error})")
+        if isinstance(error, OSError | UnicodeError):
+            reason = getattr(error, "strerror", None) or error
+            return make(ConnectionFailed, f"cannot connect to {self.address}: {reason}")
+        return error
+
+
+def is_unix(dsn: DSN) -> bool:
+    """Whether the connection string names a unix socket."""
+    return dsn.scheme == "unix" or dsn.scheme.endswith("+unix")
+
+
+def tls_context(params: Params) -> ssl.SSLContext:
+    """The TLS context of the ``tls_*`` parameters.
+
+    Raises:
+        DSNError: A file cannot be read, or is no certificate or key.
+    """
+    context = ssl.create_default_context()
+    if not params["tls_verify"]:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        if params["tls_ca_file"]:
+            context.load_verify_locations(params["tls_ca_file"])
+        if params["tls_cert_file"]:
+            # A callable, so that OpenSSL never asks for a password on the terminal.
+            context.load_cert_chain(
+                params["tls_cert_file"], params["tls_key_file"], lambda: params["tls_key_password"] or ""
+            )
+    except (OSError, ValueError) as error:
+        raise DSNError(f"a TLS file cannot be used: {getattr(error, 'strerror', None) or error}") from error
+    return context
+
+
+def _knows_no_hello(reply: Any) -> bool:
+    return isinstance(reply, ReplyError) and "unknown command" in str(reply).lower()
+
+
+def _is_harmless(reply: ReplyError) -> bool:
+    # CLIENT SETINFO is newer than HELLO, and an ACL may forbid it: the library's name is a courtesy.
+    text = str(reply).lower()
+    return "setinfo" in text

@@ -1,0 +1,61 @@
+"""Arguments as hiredis can pack them.
+
+hiredis packs ``str`` (as UTF-8), ``bytes``, ``int``, ``float`` and ``memoryview``, fast; everything here is for what
+it refuses: another encoding, other kinds of bytes, and arguments that have no form on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiredis import pack_command
+
+from store_core.errors import ArgumentError
+from store_redis.errors import make
+
+
+def pack(args: tuple[Any, ...]) -> bytes:
+    """A command as RESP.
+
+    Raises:
+        ArgumentError: An argument is of a type that cannot be sent.
+    """
+    try:
+        packed: bytes = pack_command(args)
+    except (TypeError, UnicodeEncodeError):
+        packed = pack_command(tuple(_plain(args, index) for index in range(len(args))))  # type: ignore[arg-type]
+    return packed
+
+
+def encoded(args: tuple[Any, ...], encoding: str) -> tuple[Any, ...]:
+    """The arguments with every ``str`` encoded, for an encoding that is not UTF-8."""
+    return tuple(
+        _text(args, index, encoding) if isinstance(args[index], str) else args[index] for index in range(len(args))
+    )
+
+
+def _plain(args: tuple[Any, ...], index: int) -> str | bytes | int | float:
+    value = args[index]
+    if isinstance(value, str):
+        return _text(args, index, "utf-8")
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, bytes | int | float) and not isinstance(value, bool):
+        return value
+    raise make(
+        ArgumentError,
+        f"{_name(args)}: argument {index} is {type(value).__name__}; send str, bytes, int or float",
+    )
+
+
+def _text(args: tuple[Any, ...], index: int, encoding: str) -> bytes:
+    try:
+        return str(args[index]).encode(encoding)
+    except UnicodeEncodeError:
+        # Chaining the cause would repeat the text, which may be a secret.
+        raise make(ArgumentError, f"{_name(args)}: argument {index} cannot be encoded as {encoding}") from None
+
+
+def _name(args: tuple[Any, ...]) -> str:
+    first = args[0] if args else ""
+    return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)

@@ -1,0 +1,105 @@
+"""The boundary where errors of the wire become errors of the tree.
+
+Code written for redis-py goes on catching what it caught: once redis-py is imported, every error raised here is also
+the matching class of ``redis.exceptions``. Before that nobody can name those classes, so nothing is imported.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any, TypeVar
+
+from store_core import (
+    ConnectionFailed,
+    ConnectionLost,
+    ReplyError,
+    StoreClosed,
+    StoreError,
+    Timeout,
+    TransactionAborted,
+)
+from store_core.errors import ArgumentError
+
+ErrorT = TypeVar("ErrorT", bound=StoreError)
+
+
+class ConnectionTimeout(Timeout, ConnectionFailed):
+    """No connection in time; nothing was sent."""
+
+
+#: Error of the tree to the name of its class in ``redis.exceptions``.
+_MATCHING: dict[type[StoreError], str] = {
+    ArgumentError: "DataError",
+    ConnectionFailed: "ConnectionError",
+    ConnectionLost: "ConnectionError",
+    ConnectionTimeout: "TimeoutError",
+    ReplyError: "ResponseError",
+    StoreClosed: "ConnectionError",
+    Timeout: "TimeoutError",
+    TransactionAborted: "WatchError",
+}
+
+#: Code of an error reply to the name of its class in ``redis.exceptions``, where it has one of its own.
+_BY_CODE: dict[str, str] = {
+    "ASK": "AskError",
+    "BUSY": "ResponseError",
+    "CLUSTERDOWN": "ClusterDownError",
+    "CROSSSLOT": "ClusterCrossSlotError",
+    "EXECABORT": "ExecAbortError",
+    "LOADING": "BusyLoadingError",
+    "MASTERDOWN": "MasterDownError",
+    "MOVED": "MovedError",
+    "NOAUTH": "AuthenticationError",
+    "NOPERM": "NoPermissionError",
+    "NOSCRIPT": "NoScriptError",
+    "OOM": "OutOfMemoryError",
+    "READONLY": "ReadOnlyError",
+    "TRYAGAIN": "TryAgainError",
+    "UNBLOCKED": "UnblockedError",
+    "WRONGPASS": "AuthenticationError",
+}
+
+# redis-py hands these to its own code, which parses their text; they stay what a server said.
+_TAKES_TEXT = frozenset({"AskError", "MovedError"})
+
+_MAX_CLIENTS = re.compile("max number of clients reached", re.IGNORECASE)
+
+
+def make(kind: type[ErrorT], message: str) -> ErrorT:
+    """An error of the tree, which is also redis-py's where redis-py is imported."""
+    return _also_redis(kind, _MATCHING[kind])(message) if "redis.exceptions" in sys.modules else kind(message)
+
+
+def reply_error(message: str) -> ReplyError:
+    """The error of an error reply: what hiredis calls for each one."""
+    if "redis.exceptions" not in sys.modules:
+        return ReplyError(message)
+    name = _BY_CODE.get(message.partition(" ")[0], "ResponseError")
+    if _MAX_CLIENTS.search(message):
+        name = "MaxConnectionsError"
+    return _also_redis(ReplyError, name)(message)
+
+
+_combined: dict[tuple[type[StoreError], str], type[Any]] = {}
+
+
+def _also_redis(kind: type[ErrorT], name: str) -> type[ErrorT]:
+    found = _combined.get((kind, name))
+    if found is None:
+        found = _combined[kind, name] = _combine(kind, name)
+    return found
+
+
+def _combine(kind: type[StoreError], name: str) -> type[Any]:
+    exceptions: Any = sys.modules["redis.exceptions"]
+    theirs = getattr(exceptions, name, None) if name not in _TAKES_TEXT else None
+    if theirs is None:  # a class that this version of redis-py does not have
+        theirs = exceptions.ResponseError if issubclass(kind, ReplyError) else exceptions.RedisError
+    body = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": _reduce}
+    return type(kind.__name__, (kind, theirs), body)
+
+
+def _reduce(error: StoreError) -> tuple[Any, ...]:
+    # The combined class has no importable name; what is pickled is the class of the tree.
+    return next(kind for kind in type(error).__mro__[1:] if kind in _MATCHING), error.args

@@ -1,0 +1,28 @@
+"""The parameters of a Redis connection string."""
+
+from __future__ import annotations
+
+from store_core import Parameter
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("db", int, 0, "database number; also the path of the connection string", minimum=0),
+    Parameter("namespace", str, "", "prefix before every key and channel"),
+    Parameter("username", str, None, "ACL user; also before the '@' of the connection string"),
+    Parameter("password", str, None, "password; also before the '@' of the connection string", secret=True),
+    Parameter("timeout", float, 5.0, "seconds to connect, and seconds to a reply; 0 never times out", minimum=0),
+    Parameter("encoding", str, "utf-8", "how text is encoded"),
+    Parameter("decode_responses", bool, False, "replies are str instead of bytes"),
+    Parameter("connections", int, 1, "connections that all callers share", minimum=1),
+    Parameter(
+        "dedicated", int, 64, "most connections for blocking commands and WATCH; further callers wait", minimum=1
+    ),
+    Parameter("client_name", str, None, "name of the connections in CLIENT LIST"),
+    Parameter("protocol", int, 3, "RESP version", choices=(2, 3)),
+    Parameter("tls", bool, False, "TLS on redis:// and valkey://; rediss:// and valkeys:// have it on"),
+    Parameter("tls_ca_file", str, None, "PEM file of trusted certificates; the system's own by default"),
+    Parameter("tls_cert_file", str, None, "PEM file of the client's certificate"),
+    Parameter("tls_key_file", str, None, "PEM file of the client's key"),
+    Parameter("tls_key_password", str, None, "password of the client's key", secret=True),
+    Parameter("tls_server_name", str, None, "name that the server's certificate must carry; the host by default"),
+    Parameter("tls_verify", bool, True, "verify the server's certificate and its name"),
+)

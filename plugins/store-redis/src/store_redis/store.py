@@ -1,0 +1,367 @@
+"""RedisStore: Redis and Valkey behind the Store API.
+
+All callers share one multiplexed connection (or ``connections`` of them); commands that wait, and WATCH, go to
+connections of their own. ``execute`` is the hot path: one look-up says that the command may be shared, one check
+that the link belongs to the running event loop, and the link does the rest. Everything else is the slow path beside
+it: no connection yet, an option, a namespace, a full buffer, a name that was not seen before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import get_running_loop
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from store_core import (
+    DSN,
+    ArgumentError,
+    Capability,
+    Command,
+    DSNError,
+    ExtensionError,
+    PubSub,
+    ReplyError,
+    Store,
+    StoreClosed,
+    TransactionAborted,
+    Unsupported,
+)
+from store_core.command import Watch
+from store_core.parameters import Parameter, Params
+from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
+from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
+from store_redis.connection import RedisConnection, check_options, in_encoding, send, wait_blocking
+from store_redis.dedicated import DedicatedLinks
+from store_redis.dial import Dialer, is_unix
+from store_redis.errors import make
+from store_redis.keyspecs import read_table
+from store_redis.link import Link
+from store_redis.namespace import Namespace
+from store_redis.parameters import PARAMETERS
+from store_redis.subscriber import RedisSubscriber
+
+if TYPE_CHECKING:
+    import redis.asyncio
+    from redis.asyncio.connection import AbstractConnection
+
+    from store_core.store import Server
+
+_FLUSH_BATCH = 1000
+
+
+class RedisStore(Store):
+    """A Redis or Valkey server."""
+
+    parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
+    database_parameter: ClassVar[str] = "db"
+    default_port: ClassVar[int] = 6379
+
+    name = "redis"
+    capabilities = frozenset(Capability) - {Capability.RECORDS}
+
+    def __init__(self, dsn: DSN, params: Params) -> None:
+        super().__init__(dsn, params)
+        self.dialer = Dialer(dsn, params, self.default_port)
+        self._routes = plain_names()
+        # The shared link when there is exactly one and nothing stands between a caller and it; else None.
+        self._link: Link | None = None
+        self._links: list[Link] = []
+        self._opening: asyncio.Task[None] | None = None
+        self._dedicated = DedicatedLinks(self.open_link, params["dedicated"])
+        self._subscriber: RedisSubscriber | None = None
+        self._keys: Namespace | None = None
+        self._client: redis.asyncio.Redis | None = None
+
+    @classmethod
+    def path_parameters(cls, dsn: DSN) -> Mapping[str, str]:
+        if not is_unix(dsn):
+            return super().path_parameters(dsn)
+        if dsn.hosts or not dsn.path.strip("/"):
+            raise DSNError(f"a unix socket is written {dsn.scheme}:///path/to/socket")
+        return {}
+
+    @classmethod
+    async def start_server(cls, dsn: DSN, params: Params) -> Server:
+        from store_redis.server import start_valkey  # processes are rarely started
+
+        return await start_valkey(dsn, params)
+
+    # The four operations.
+
+    async def connect(self) -> RedisConnection:
+        self.bind()
+        return RedisConnection(self, await self.dialer.dial())
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            shared = not self._routes[args[0]]
+        except (KeyError, IndexError, TypeError):
+            # A name not seen before, no name at all, or one that is no text: the slow path knows which.
+            shared = False
+        link = self._link
+        if shared and link is not None and not options and link.writable is None and link.loop is get_running_loop():
+            return await link.send(args)
+        return await self._execute(args, options)
+
+    async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
+        link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
+        prepared = [await self._prepare_queued(command) for command in commands]
+        replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
+        executed = replies[-1]
+        if executed is None:
+            raise make(TransactionAborted, "a watched key changed; nothing was run")
+        if isinstance(executed, ReplyError):
+            raise _first_refusal(commands, replies[1:-1], executed)
+        return [self.restore(command.args, reply) for command, reply in zip(commands, executed, strict=True)]
+
+    def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
+        self.check_open()
+        if self._subscriber is None:
+            self._subscriber = RedisSubscriber(self)
+        return PubSub(self._subscriber, make_codec(protocol, self.encoding, self.params["decode_responses"]), limit)
+
+    # What is built on them.
+
+    async def execute_pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        # An extension that wraps execute sees every command, so each goes through it.
+        plain = "execute" not in self.__dict__ and not any(command.options for command in commands)
+        if not plain or any(not command.args or route(command.args) != SHARED for command in commands):
+            return await super().execute_pipeline(commands)
+        prepared = [await self.prepare(command.args) for command in commands]
+        replies = await self._send_batch(await self._shared_link(), prepared)
+        return [self.restore(command.args, reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def watch(self, *keys: Any) -> RedisWatch:
+        self.bind()
+        prepared = await self.prepare(("WATCH", *keys))
+        link = await self._dedicated.take()
+        watch = RedisWatch(self._dedicated, link)
+        try:
+            await send(link, prepared)
+        except BaseException:
+            await watch.release()
+            raise
+        return watch
+
+    def client(self) -> redis.asyncio.Redis:
+        """A ``redis.asyncio.Redis`` whose commands travel through ``execute``; closed with the store."""
+        self.check_open()
+        if self._client is None:
+            from store_redis.client import make_client  # redis-py takes 0.2 s to import
+
+            self._client = make_client(self)
+        return self._client
+
+    async def ping(self) -> bool:
+        return await self.execute("PING") in (b"PONG", "PONG")
+
+    async def flush(self) -> None:
+        if not self.namespace:
+            await self.execute("FLUSHDB")
+            return
+        cursor: Any = b"0"
+        while True:
+            cursor, keys = await self.execute("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+            if keys:
+                await self.execute("UNLINK", *keys)
+            if int(cursor) == 0:
+                return
+
+    async def create_database(self, name: str) -> str:
+        """Check that the server has a database of that number; Redis's databases are always there."""
+        async with await self.connect() as connection:
+            await connection.execute("SELECT", name)
+        return str(name)
+
+    async def delete_database(self, name: str) -> None:
+        """Delete everything in the database of that number."""
+        async with await self.connect() as connection:
+            await connection.execute("SELECT", name)
+            await send(connection.link, ("FLUSHDB",))
+
+    async def _close(self) -> None:
+        loop_changed = self._loop is not None and self._loop is not get_running_loop()
+        if loop_changed:
+            self._abandon()
+            return
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self._subscriber is not None:
+            await self._subscriber.close()
+        links, self._links, self._link = self._links, [], None
+        for link in links:
+            link.close()
+        self._dedicated.close()
+        if self._client is not None:
+            await self._client.aclose(close_connection_pool=True)
+
+    # What the other modules of this package use.
+
+    def bind(self) -> None:
+        """Tie the store to the running loop; what belonged to one that is gone is dropped."""
+        if self.bind_loop():
+            self._abandon()
+
+    async def open_link(self) -> Link:
+        """A new link, through ``connect`` with whatever extensions wrap it."""
+        connection = await self.connect()
+        if not isinstance(connection, RedisConnection):
+            raise ExtensionError(f"an extension made connect() return {type(connection).__name__}")
+        if self._closed:
+            connection.link.close()
+            self.check_open()
+        return connection.link
+
+    async def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments as they go on the wire: encoded, with the namespace before every key."""
+        args = in_encoding(args, self.encoding)
+        if not self.namespace:
+            return args
+        if self._keys is None:
+            await self._learn_keys()
+        assert self._keys is not None
+        return self._keys.apply(args)
+
+    def restore(self, args: tuple[Any, ...], reply: Any) -> Any:
+        """The reply as the caller sees it: without the namespace."""
+        return reply if self._keys is None else self._keys.restore(args, reply)
+
+    def prefixed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments with the namespace, once ``prepare`` has learned the server's commands."""
+        return args if self._keys is None else self._keys.apply(args)
+
+    def without_prefix(self, message: Any) -> Any:
+        """A pub/sub message without the namespace; any other reply as it is."""
+        return message if self._keys is None else self._keys.restore_message(message)
+
+    def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
+        """redis-py's connection class for this store's address, and its arguments."""
+        from store_redis.client import connection_kind
+
+        return connection_kind(self)
+
+    async def execute_raw(self, *args: Any) -> Any:
+        """Run a command as it stands: no namespace, no extension."""
+        return await send(await self._shared_link(), args)
+
+    async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
+        """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
+        prepared = await self.prepare(args)
+        async with self._dedicated.lend() as link:
+            link.leave_bytes()
+            try:
+                return await send(link, prepared)
+            finally:
+                # The next caller of this link may want its replies decoded.
+                link.close()
+
+    # The slow path.
+
+    async def _execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        timeout = check_options(options)
+        if not args:
+            raise make(ArgumentError, "a command has a name")
+        kind = route(args)
+        if kind == REFUSED:
+            raise Unsupported(f"store.execute of {self.name}", upper(args[0]), instead(args))
+        self.bind()
+        prepared = await self.prepare(args)
+        if kind == BLOCKING:
+            async with self._dedicated.lend() as link:
+                reply = await wait_blocking(link, prepared, timeout)
+        else:
+            reply = await send(await self._shared_link(), prepared, timeout)
+        return self.restore(args, reply)
+
+    async def _prepare_queued(self, command: Command) -> tuple[Any, ...]:
+        if not command.args:
+            raise make(ArgumentError, "a command has a name")
+        if route(command.args) == REFUSED:
+            raise Unsupported("a transaction", upper(command.args[0]))
+        return await self.prepare(command.args)
+
+    async def _send_batch(self, link: Link, commands: list[tuple[Any, ...]]) -> list[Any]:
+        while link.writable is not None:
+            await asyncio.shield(link.writable)
+        if link.closed:
+            raise make(StoreClosed, f"the connection to {link.address} is closed")
+        return await link.send_batch(commands)
+
+    async def _shared_link(self) -> Link:
+        self.bind()
+        while True:
+            if len(self._links) == self.params["connections"]:
+                return self._links[0] if len(self._links) == 1 else min(self._links, key=Link.load)
+            if self._opening is None:
+                self._opening = asyncio.create_task(self._open_shared())
+                self._opening.add_done_callback(self._opened)
+            # One caller's cancellation must not cancel the connection that others wait for.
+            await asyncio.shield(self._opening)
+
+    async def _open_shared(self) -> None:
+        missing = self.params["connections"] - len(self._links)
+        for link in await asyncio.gather(*(self.open_link() for _ in range(missing))):
+            link.on_lost = self._on_lost
+            if not link.closed:
+                self._links.append(link)
+        if self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and self._links:
+            self._link = self._links[0]
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # told to those who wait; nobody may be left
+
+    def _on_lost(self, link: Link) -> None:
+        if link in self._links:
+            self._links.remove(link)
+        if link is self._link:
+            self._link = None
+
+    async def _learn_keys(self) -> None:
+        async with self._dedicated.lend() as link:
+            link.leave_bytes()
+            try:
+                table = read_table(await send(link, ("COMMAND",)))
+            finally:
+                link.close()
+        self._keys = Namespace(self.namespace, self.encoding, table)
+
+    def _abandon(self) -> None:
+        links, self._links, self._link = self._links, [], None
+        for link in links:
+            link.abandon()
+        self._opening = None
+        self._client = None
+        self._dedicated.abandon()
+        if self._subscriber is not None:
+            self._subscriber.abandon()
+
+
+class RedisWatch:
+    """The connection on which keys are watched."""
+
+    def __init__(self, dedicated: DedicatedLinks, link: Link) -> None:
+        self.link = link
+        self._dedicated = dedicated
+
+    async def release(self) -> None:
+        """Stop watching and give the connection back; harmless after the transaction ran."""
+        link = self.link
+        if link.closed or link.load():
+            # A reply is still under way: nobody else may get it.
+            link.close()
+        else:
+            # Nobody waits for the reply; the next user's command stands behind it in any case.
+            link.send(("UNWATCH",))
+        self._dedicated.give_back(link)
+
+
+def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
+    for index, reply in enumerate(queued):
+        if isinstance(reply, ReplyError):
+            reply.add_note(f"in command {index + 1} of {len(queued)} ({commands[index].name}); nothing was run")
+            return reply
+    return executed
