@@ -48,7 +48,7 @@ class BackendError(StoreError):
         remedy: What to do about it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - provenance has many parts, all by keyword
         self,
         message: str,
         *,

@@ -282,7 +282,7 @@ class PubSub:
         """Hand a message to the readers; called by the backend on the event loop."""
         try:
             message = Message(channel, self._codec.decode(data), pattern)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a codec raises
             # Anybody may publish anything: one payload that is not in this protocol must not stop the rest.
             logger.warning("dropped a message on %r that is not in this protocol: %s", channel, type(error).__name__)
             return

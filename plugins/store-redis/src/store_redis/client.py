@@ -8,7 +8,6 @@ for itself (WATCH, its PubSub, MONITOR) takes one from a redis-py pool, with the
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import redis.asyncio
@@ -80,13 +79,12 @@ class StorePipeline(Pipeline):
         try:
             return await self._execute_on_store(stack, raise_on_error) if stack else []
         finally:
-            await self.reset()
+            await self.reset()  # type: ignore[no-untyped-call]
 
-    async def _execute_on_store(self, stack: Iterable[tuple[Any, dict[str, Any]]], raise_on_error: bool) -> list[Any]:
+    async def _execute_on_store(self, stack: list[Any], raise_on_error: bool) -> list[Any]:
         store = self._client._store
         if self.scripts:
             await self._load_scripts()
-        stack = list(stack)
         commands = [Command(split_name(args)) for args, _ in stack]
         if self.is_transaction or self.explicit_transaction:
             replies = await store.execute_transaction(commands)
@@ -127,11 +125,8 @@ class _Prefixed(AbstractConnection):
         await self.store.prepare(("PING",))
         await super().on_connect()
 
-    def pack_command(self, *args: Any) -> Any:
-        return self._command_packer.pack(*self.store.prefixed(split_name(args)))
-
-    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
-        return [chunk for command in commands for chunk in self.pack_command(*command)]
+    def pack_command(self, *args: Any) -> list[bytes]:
+        return super().pack_command(*self.store.prefixed(split_name(args)))
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         return self.store.without_prefix(await super().read_response(*args, **kwargs))

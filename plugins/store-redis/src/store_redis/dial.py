@@ -7,6 +7,7 @@ and one round trip. A server that does not know ``HELLO`` (before Redis 6) is sp
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -54,10 +55,12 @@ class Dialer:
         """
         timeout = self.params["timeout"]
         decoding = self.params["encoding"] if self.params["decode_responses"] else None
+        # With one core the server could not answer while we look.
+        busy_poll = self.params["busy_poll"] if cores() > 1 else 0.0
         link: Link | None = None
         try:
             async with asyncio.timeout(timeout or None):
-                link = await self._open(lambda: Link(timeout, decoding))
+                link = await self._open(lambda: Link(timeout, decoding, busy_poll))
                 link.address = self.address
                 await self._shake_hands(link)
         except BaseException as error:
@@ -131,6 +134,11 @@ class Dialer:
             reason = getattr(error, "strerror", None) or error
             return make(ConnectionFailed, f"cannot connect to {self.address}: {reason}")
         return error
+
+
+def cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_unix(dsn: DSN) -> bool:

@@ -96,7 +96,19 @@ def _combine(kind: type[StoreError], name: str) -> type[Any]:
     theirs = getattr(exceptions, name, None) if name not in _TAKES_TEXT else None
     if theirs is None:  # a class that this version of redis-py does not have
         theirs = exceptions.ResponseError if issubclass(kind, ReplyError) else exceptions.RedisError
-    body = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": _reduce}
+
+    def initialize(error: Any, *args: Any) -> None:
+        theirs.__init__(error, *args)  # sets what redis-py's own code asks of its errors
+        error.args = args
+
+    body = {
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "__init__": initialize,
+        "__repr__": Exception.__repr__,
+        "__str__": Exception.__str__,
+        "__reduce__": _reduce,
+    }
     return type(kind.__name__, (kind, theirs), body)
 
 

@@ -1,13 +1,16 @@
 """The multiplexed connection: one socket that carries everybody's commands.
 
-Rules: commands are written in the order of the calls, all those of one turn of the event loop in one write; replies
-come back in the same order and go to the callers that wait, oldest first. A caller that no longer waits (cancelled,
-timed out) keeps its place in the queue, and its reply is read and dropped, so replies never shift. When the
-connection breaks, every caller gets exactly one outcome: ``ConnectionLost`` where its command was written,
-``ConnectionFailed`` where it was not.
+Rules: commands are written in the order of the calls, those of one turn of the event loop together; replies come
+back in the same order and go to the callers that wait, oldest first. A caller that no longer waits (cancelled, timed
+out) keeps its place in the queue, and its reply is read and dropped, so replies never shift. When the connection
+breaks, every caller gets exactly one outcome: ``ConnectionLost`` where its command was written, ``ConnectionFailed``
+where it was not.
 
 ``send`` and ``data_received`` are the hot path of the whole client: hiredis packs and parses, a command costs one
-future, one append to each of two queues, and nothing else.
+future, one append to each of two queues, and nothing else. Two measures keep both sides of the socket awake, because
+being woken costs more than a command does: a turn that gathers many commands writes every ``CHUNK`` of them, so that
+the server works while the rest is packed; and a loop with a reply on the way looks again for a moment before it
+sleeps (``busy_poll``), as long as that pays.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
+from time import perf_counter
 from typing import Any, Protocol
 
 from hiredis import PushNotification, Reader, pack_command
@@ -30,6 +34,13 @@ NOTHING = object()
 
 #: How many times within one timeout the queue is checked: a reply times out between 1 and 1 1/8 times its time.
 TICKS = 8
+
+
+#: Commands that are written at once when they have gathered within one turn.
+CHUNK = 16
+
+#: Busy polling is given up when it was in vain this often more than it paid, and tried again after so many writes.
+PATIENCE, RETRY_AFTER = 8, 1024
 
 
 class Waiter(Protocol):
@@ -95,6 +106,7 @@ class Link(asyncio.Protocol):
     Args:
         timeout: Seconds to a reply; 0 for none.
         encoding: Decode replies with it; None leaves bytes.
+        busy_poll: Seconds for which the loop is kept awake while replies are due; 0 lets it sleep at once.
 
     Attributes:
         on_push: Called with each RESP3 push message.
@@ -103,7 +115,7 @@ class Link(asyncio.Protocol):
             messages are ordinary arrays, and its errors.
     """
 
-    def __init__(self, timeout: float = 0.0, encoding: str | None = None) -> None:
+    def __init__(self, timeout: float = 0.0, encoding: str | None = None, busy_poll: float = 0.0) -> None:
         self.loop = asyncio.get_running_loop()
         self.timeout = timeout
         self.closed = False
@@ -122,6 +134,10 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._last_words: StoreError | None = None
         self._create_future = self.loop.create_future
+        self._busy_poll = busy_poll
+        self._polling_until = 0.0
+        self._polling = False
+        self._patience = PATIENCE
 
     @staticmethod
     def _make_reader(encoding: str | None) -> Reader:
@@ -146,6 +162,8 @@ class Link(asyncio.Protocol):
         unsent.append(packed)
         future = self._create_future()
         self._waiters.append(future)
+        if len(unsent) == CHUNK:
+            self._flush()
         return future
 
     def send_batch(self, commands: list[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
@@ -187,6 +205,30 @@ class Link(asyncio.Protocol):
         unsent.clear()
         if self.timeout and self._timer is None:
             self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
+        if self._busy_poll and not self._polling:
+            self._keep_awake()
+
+    # Busy polling: a callback that schedules itself makes the loop look at its sockets instead of sleeping.
+
+    def _keep_awake(self) -> None:
+        if self._patience <= 0:
+            self._patience -= 1
+            if self._patience > -RETRY_AFTER:
+                return
+            self._patience = 1
+        self._polling = True
+        self._polling_until = perf_counter() + self._busy_poll
+        self.loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        if not self._waiters:
+            self._polling = False
+            self._patience = min(self._patience + 1, PATIENCE)
+        elif perf_counter() < self._polling_until:
+            self.loop.call_soon(self._look_again)
+        else:
+            self._polling = False
+            self._patience -= 1
 
     # What the event loop calls.
 

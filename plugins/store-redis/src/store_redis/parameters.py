@@ -16,6 +16,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "dedicated", int, 64, "most connections for blocking commands and WATCH; further callers wait", minimum=1
     ),
+    Parameter(
+        "busy_poll", float, 0.0001, "seconds to look for a reply before the loop sleeps; 0 sleeps at once", minimum=0
+    ),
     Parameter("client_name", str, None, "name of the connections in CLIENT LIST"),
     Parameter("protocol", int, 3, "RESP version", choices=(2, 3)),
     Parameter("tls", bool, False, "TLS on redis:// and valkey://; rediss:// and valkeys:// have it on"),
