@@ -99,7 +99,7 @@ class Channels:
         channel = message.channel[len(self._prefix) :]
         if message.lost:
             logger.warning("%d events were lost before one on %r: callbacks are too slow", message.lost, channel)
-        if not (isinstance(message.data, list) and len(message.data) == 2 and isinstance(message.data[0], str)):
+        if not (isinstance(message.data, list | tuple) and len(message.data) == 2 and isinstance(message.data[0], str)):
             logger.warning("dropped a message on %r that is not an event", channel)
             return
         event, data = message.data

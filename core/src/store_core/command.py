@@ -66,6 +66,7 @@ class _Collector:
         self.results: list[Any] | None = None
         self._store = store
         self._raise_on_error = raise_on_error
+        self._ended = False
 
     def execute(self, *args: Any, **options: Any) -> Command:
         """Add a command; it runs at the end of the ``with`` block.
@@ -77,13 +78,16 @@ class _Collector:
 
     def add(self, command: Command) -> Command:
         """Add a command made by the caller."""
-        if self.results is not None:
-            raise StoreError(f"this {type(self).__name__.lower()} has run; open another")
+        self._check_open()
         self.commands.append(command)
         return command
 
     def __len__(self) -> int:
         return len(self.commands)
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise StoreError(f"this {type(self).__name__.lower()} has ended; open another")
 
     def _finish(self, results: list[Any]) -> None:
         self.results = results
@@ -99,11 +103,13 @@ class Pipeline(_Collector):
     """
 
     async def __aenter__(self) -> Self:
+        self._check_open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._ended = True
         if error is None:
             self._finish(await self._store.execute_pipeline(self.commands) if self.commands else [])
 
@@ -121,6 +127,7 @@ class Transaction(_Collector):
         self._watch: Watch | None = None
 
     async def __aenter__(self) -> Self:
+        self._check_open()
         if self._keys:
             self._watch = await self._store.watch(*self._keys)
         return self
@@ -128,6 +135,7 @@ class Transaction(_Collector):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._ended = True
         try:
             if error is None:
                 self._finish(await self._run())

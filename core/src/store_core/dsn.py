@@ -5,8 +5,8 @@
     <scheme>://<username>:<password>@<host>/<path>?param1=...&param2=...
 
 Every part may be percent-encoded; ``+`` means ``+``. Several hosts are separated by commas, IPv6 stands in brackets,
-an embedded store has no host. ``DSN.parse(str(dsn)) == dsn`` holds for every DSN. Messages of ``DSNError`` never
-repeat text that could be a password in the wrong place.
+an embedded store has no host. ``DSN.parse(str(dsn)) == dsn`` holds for every DSN whose parts are as its attributes say.
+Messages of ``DSNError`` never repeat text that could be a password in the wrong place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import quote, unquote
 
 from store_core.errors import DSNError
 
@@ -26,6 +25,7 @@ _SOUNDS_SECRET = re.compile(r"pass|secret|token|credential|private|auth|pwd|key"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -37,7 +37,8 @@ class Host:
     port: int | None = None
 
     def __str__(self) -> str:
-        name = f"[{self.name}]" if ":" in self.name else quote(self.name, safe="")
+        # The zone of an IPv6 address (fe80::1%eth0) has a percent sign of its own.
+        name = f"[{_quote(self.name, ':')}]" if ":" in self.name else _quote(self.name)
         return name if self.port is None else f"{name}:{self.port}"
 
 
@@ -78,9 +79,12 @@ class DSN:
         head, _, query = rest.partition("?")
         authority, slash, path = head.partition("/")
         userinfo, at, hosts = authority.rpartition("@")
-        if not at and "@" in path + query and ":" in authority:
-            # 'redis://user:pa/ss@host': the port would be a piece of the password, so it is not quoted back.
-            hosts = _checked_hosts(scheme, hosts, "a '/', '?' or '@' in a password is written %2F, %3F or %40")
+        if "@" in path and ":" in authority:
+            # 'redis://user:12/34@host': read as a port and a path, a piece of the password would show in every repr.
+            raise DSNError(f"{scheme}://…: a '/' in a password is written %2F, an '@' in a path %40")
+        if not at and "@" in query and ":" in authority:
+            # 'redis://user:pa?ss@host': the port would be a piece of the password, so it is not quoted back.
+            hosts = _checked_hosts(scheme, hosts, "a '?' in a password is written %3F")
         username, colon, password = userinfo.partition(":")
         return cls(
             scheme=scheme,
@@ -93,9 +97,9 @@ class DSN:
 
     def __str__(self) -> str:
         """The whole string, password and all: ``DSN.parse`` reads it back."""
-        userinfo = "" if self.username is None else quote(self.username, safe="")
+        userinfo = "" if self.username is None else _quote(self.username)
         if self.password is not None:
-            userinfo += ":" + quote(self.password, safe="")
+            userinfo += ":" + _quote(self.password)
         return self._build(userinfo, self.query)
 
     def masked(self, secrets: Collection[str] | None = None) -> str:
@@ -104,7 +108,7 @@ class DSN:
         Args:
             secrets: Names of the parameters to mask beside the password; None masks those that sound secret.
         """
-        userinfo = "" if self.username is None else quote(self.username, safe="")
+        userinfo = "" if self.username is None else _quote(self.username)
         if self.password is not None:
             userinfo += f":{MASK}"
         query = tuple((name, MASK if _is_secret(name, secrets) else value) for name, value in self.query)
@@ -123,8 +127,8 @@ class DSN:
 
     def _build(self, userinfo: str, query: Iterable[tuple[str, str]]) -> str:
         authority = (f"{userinfo}@" if userinfo else "") + ",".join(map(str, self.hosts))
-        pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe=_QUERY_SAFE)}" for name, value in query)
-        return f"{self.scheme}://{authority}{quote(self.path, safe=_PATH_SAFE)}" + (f"?{pairs}" if pairs else "")
+        pairs = "&".join(f"{_quote(name)}={_quote(value, _QUERY_SAFE)}" for name, value in query)
+        return f"{self.scheme}://{authority}{_quote(self.path, _PATH_SAFE)}" + (f"?{pairs}" if pairs else "")
 
     def __repr__(self) -> str:
         return f"DSN({self.masked()!r})"
@@ -134,18 +138,38 @@ class DSN:
         masked = self.mask()
         return DSN, (masked.scheme, masked.username, masked.password, masked.hosts, masked.path, masked.query)
 
+    def __copy__(self) -> DSN:
+        # copy would go through the pickle, and lose the password.
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> DSN:
+        return self
+
 
 _PATH_SAFE = "/:,=*"
 _QUERY_SAFE = "/:,.*"
 
 
+def sounds_secret(name: str) -> bool:
+    """Whether a parameter that no backend has declared is masked, to be on the safe side."""
+    return bool(_SOUNDS_SECRET.search(name))
+
+
 def _is_secret(name: str, secrets: Collection[str] | None) -> bool:
-    return bool(_SOUNDS_SECRET.search(name)) if secrets is None else name in secrets
+    return sounds_secret(name) if secrets is None else name in secrets
+
+
+def _quote(text: str, safe: str = "") -> str:
+    from urllib.parse import quote  # a tenth of what `import store_core` would cost
+
+    return quote(text, safe=safe)
 
 
 def _refuse_raw_characters(scheme: str, rest: str) -> None:
     if _UNPRINTABLE.search(rest):
         raise DSNError(f"{scheme}://…: a space or control character is written %XX")
+    if _SURROGATE.search(rest):
+        raise DSNError(f"{scheme}://…: a lone surrogate is not text")
     if "#" in rest:
         raise DSNError(f"{scheme}://…: '#' is written %23")
 
@@ -155,6 +179,8 @@ def _decode(scheme: str, text: str, part: str) -> str:
         return text
     if _BAD_PERCENT.search(text):
         raise DSNError(f"{scheme}://…: in the {part}, '%' is followed by two hexadecimal digits, or written %25")
+    from urllib.parse import unquote  # as in _quote
+
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@
     ├── BackendError           finding or loading a backend went wrong
     │   ├── UnknownBackend     no installed distribution offers the scheme             (also LookupError)
     │   ├── BackendConflict    several distributions offer it and none is pinned
-    │   ├── BackendBlocked     STORE_BLOCK hides the distribution that offers it
+    │   ├── BackendBlocked     STORE_BLOCK hides the distribution that offers it       (also LookupError)
     │   ├── BackendLoadError   its module or class could not be imported
     │   └── IncompatibleBackend  it was written for another major of the hook spec
     ├── ExtensionError         an extension could not be loaded or composed
@@ -48,7 +48,7 @@ class BackendError(StoreError):
         remedy: What to do about it.
     """
 
-    def __init__(  # noqa: PLR0913 - provenance has many parts, all by keyword
+    def __init__(
         self,
         message: str,
         *,
@@ -77,8 +77,10 @@ class BackendConflict(BackendError):
     """Several distributions offer the scheme and none is pinned."""
 
 
-class BackendBlocked(BackendError):
+class BackendBlocked(BackendError, KeyError):
     """``STORE_BLOCK`` hides every distribution that offers the scheme."""
+
+    __str__ = Exception.__str__
 
 
 class BackendLoadError(BackendError):
@@ -108,8 +110,8 @@ class Unsupported(StoreError, NotImplementedError):
         self.capability = capability
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type[Unsupported], tuple[str, str, str]]:
-        return type(self), (self.store, self.capability, self.detail)
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.store, self.capability, self.detail), self.__dict__
 
 
 class ArgumentError(StoreError, TypeError):

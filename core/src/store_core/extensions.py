@@ -40,7 +40,12 @@ def extend(store: Store, extensions: Iterable[Any] = ()) -> None:
     given = list(extensions)
     if not installed and not given:
         return
-    manager = _manager([*((_load(claim), claim.name) for claim in installed), *((each, None) for each in given)])
+    manager = _manager(
+        [
+            *((_load(claim), f"{claim.distribution}:{claim.name}") for claim in installed),
+            *((each, None) for each in given),
+        ]
+    )
     for hook, operation in OPERATIONS.items():
         _compose(manager, store, hook, operation)
     manager.hook.store_created(store=store)

@@ -67,6 +67,7 @@ class Parameter:
 
 def _to_str(value: Any) -> str:
     if isinstance(value, str):
+        value.encode()  # a lone surrogate is not text, and no connection string could carry it
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
@@ -134,6 +135,13 @@ class Params(Mapping[str, Any]):
     def __reduce__(self) -> tuple[object, ...]:
         return Params, (self.masked(), tuple(self._secrets))
 
+    def __copy__(self) -> Params:
+        # copy would go through the pickle, and lose the secrets.
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Params:
+        return self
+
 
 def secret_names(parameters: Iterable[Parameter]) -> frozenset[str]:
     """Names of the parameters declared secret, and ``password``, which always is."""
@@ -166,4 +174,4 @@ def _near_miss(name: str, known: Mapping[str, Parameter]) -> str:
     from difflib import get_close_matches  # slow to import, and only an error needs it
 
     near = get_close_matches(name.lower(), known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; it has: {', '.join(known)}"
+    return f"; did you mean '{near[0]}'?" if near else f"; it has: {', '.join(known) or 'none'}"

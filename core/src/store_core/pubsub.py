@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
@@ -18,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
-from store_core.errors import StoreClosed, StoreError
+from store_core.errors import ArgumentError, StoreClosed, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class RawCodec:
             return bytes(data)
         if isinstance(data, int | float) and not isinstance(data, bool):
             return str(data).encode()
-        raise TypeError(f"cannot publish {type(data).__name__}; use protocol='json', or encode it")
+        raise ArgumentError(f"cannot publish {type(data).__name__}; use protocol='json', or encode it")
 
     def decode(self, data: bytes) -> Any:
         return data.decode(self._encoding) if self._decode else data
@@ -78,11 +77,17 @@ class RawCodec:
 class JsonCodec:
     """JSON, compact, UTF-8."""
 
+    def __init__(self) -> None:
+        import json  # a fifth of what `import store_core` would cost
+
+        self._dumps = json.JSONEncoder(separators=(",", ":")).encode
+        self._loads = json.loads
+
     def encode(self, data: Any) -> bytes:
-        return json.dumps(data, separators=(",", ":")).encode()
+        return self._dumps(data).encode()
 
     def decode(self, data: bytes) -> Any:
-        return json.loads(data)
+        return self._loads(data)
 
 
 def make_codec(protocol: str | Codec | None, encoding: str = "utf-8", decode: bool = False) -> Codec:
@@ -140,6 +145,11 @@ class Mailbox:
         self._messages.append(message)
         if self._waiter is not None:
             self._wake()
+
+    def discard(self) -> None:
+        """Let the reader end now, whatever is there."""
+        self._messages.clear()
+        self.close()
 
     def close(self) -> None:
         """Let the reader end once it has read what is there."""
@@ -244,12 +254,15 @@ class PubSub:
     def remove_client(self, client: Client) -> None:
         """Stop calling a client; harmless when it is not there."""
         self._clients.pop(client, None)
-        running = self._tasks.pop(client, None)
-        if running is not None and running[1] is not asyncio.current_task():
-            running[1].cancel()
+        mailbox, task = self._tasks.pop(client, (None, None))
+        if mailbox is None or task is None:
+            return
+        mailbox.discard()
+        if task is not _current_task():
+            task.cancel()
 
     def __aiter__(self) -> AsyncIterator[Message]:
-        """Messages, until ``close``; what arrived since the first subscription is not missed."""
+        """Messages, until ``close``; what arrived before is not missed, unless there were only clients to take it."""
         self._iterated = True
         return self._messages()
 
@@ -258,7 +271,7 @@ class PubSub:
         if self._closed:
             return
         self._closed = True
-        tasks = [task for _, task in self._tasks.values() if task is not asyncio.current_task()]
+        tasks = [task for _, task in self._tasks.values() if task is not _current_task()]
         try:
             await self._subscriber.unsubscribe(self, (), pattern=False)
             await self._subscriber.unsubscribe(self, (), pattern=True)
@@ -314,12 +327,21 @@ class PubSub:
         except Exception:
             logger.exception("removed the pub/sub client %r, which raised", client)
         finally:
-            self._clients.pop(client, None)
-            self._tasks.pop(client, None)
+            # The client may have been removed, and added again, in the meantime.
+            if self._tasks.get(client, (None, None))[0] is mailbox:
+                del self._tasks[client]
+                self._clients.pop(client, None)
 
     def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed("this PubSub is closed; open another with store.pubsub()")
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs
+        return None
 
 
 def _is_coroutine_function(client: Client) -> bool:

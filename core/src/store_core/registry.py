@@ -11,12 +11,13 @@ distributions. A backend that is broken costs the others nothing.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from store_core.errors import (
     BackendBlocked,
@@ -29,6 +30,8 @@ from store_core.errors import (
 
 if TYPE_CHECKING:
     from store_core.store import Store
+
+logger = logging.getLogger(__name__)
 
 BACKENDS_GROUP = "store_core.backends"
 EXTENSIONS_GROUP = "store_core.extensions"
@@ -47,12 +50,15 @@ KNOWN_DISTRIBUTIONS: Mapping[str, str] = {
     "pulsards+unix": "store-pulsards",
 }
 
+#: Name of a distribution that does not tell its own.
+UNKNOWN = "unknown"
+
 _ErrorT = TypeVar("_ErrorT", bound=BackendError)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_HEADER = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One entry point of an installed distribution."""
 
     name: str
@@ -274,32 +280,66 @@ def pin_variable(scheme: str) -> str:
 
 
 def _scan() -> tuple[dict[str, list[Claim]], list[Claim]]:
-    from importlib_metadata import entry_points  # 50 ms to import: not before it is needed
-
+    points = _entry_points()
     found: dict[str, list[Claim]] = {}
-    for claim in _claims_of(entry_points(group=BACKENDS_GROUP)):
+    for claim in _claims_of(points, BACKENDS_GROUP):
         found.setdefault(claim.name.lower(), []).append(claim)
-    return found, sorted(_claims_of(entry_points(group=EXTENSIONS_GROUP)), key=lambda claim: claim.name)
+    return found, sorted(_claims_of(points, EXTENSIONS_GROUP))
 
 
-def _claims_of(points: Any) -> list[Claim]:
+def _entry_points() -> list[Any]:
+    from importlib_metadata import distributions, entry_points  # not before it is needed: as much as all else here
+
+    try:
+        return list(entry_points())
+    except Exception:
+        logger.debug("an installed distribution has broken metadata; reading one by one", exc_info=True)
+    found: dict[str, list[Any]] = {}
+    for distribution in distributions():
+        name, _ = _provenance(distribution)
+        try:
+            # The first on sys.path is the one that is imported; what it hides does not count.
+            found.setdefault(_normalized(name), list(distribution.entry_points))
+        except Exception as error:  # noqa: BLE001 - whatever its text makes the parser raise
+            logger.warning("ignored the entry points of %s: %s: %s", name, type(error).__name__, error)
+    return [point for points in found.values() for point in points]
+
+
+def _claims_of(points: Iterable[Any], group: str) -> list[Claim]:
     # A distribution seen twice on sys.path offers the same thing twice; the dict keeps one.
     unique: dict[tuple[str, str, str], Claim] = {}
     for point in points:
-        name = point.dist.name if point.dist is not None else ""
-        version = point.dist.version if point.dist is not None else ""
-        key = (_normalized(name), point.name, point.value)
-        unique.setdefault(key, Claim(point.name, point.value, name, version))
+        if point.group != group:
+            continue
+        # 'module : Class [extra]' is an entry point too.
+        value = "".join(point.value.partition("[")[0].split())
+        claim = Claim(point.name, value, *_provenance(point.dist))
+        unique.setdefault((_normalized(claim.distribution), claim.name.lower(), value), claim)
     return list(unique.values())
+
+
+def _provenance(distribution: Any) -> tuple[str, str]:
+    """Name and version; from the text where there is one, since importlib_metadata would import email to read it."""
+    try:
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+        if text:
+            headers = dict(_HEADER.findall(text.replace("\r", "").partition("\n\n")[0]))
+            return headers["Name"], headers["Version"]
+        return str(distribution.name), str(distribution.version)
+    except Exception:  # noqa: BLE001 - a half-removed distribution has neither, and must not hinder the others
+        return UNKNOWN, ""
 
 
 def _backend(scheme: str, claims: list[Claim], origin: str) -> Backend:
     first, *rivals = sorted(claims, key=lambda claim: (_normalized(claim.distribution), claim.value))
     conflict = ""
-    if rivals:
-        names = " and ".join([first.distribution, *(rival.distribution for rival in rivals)])
+    names = list(dict.fromkeys(claim.distribution for claim in (first, *rivals)))
+    if len(names) > 1:
         pin = f"{pin_variable(scheme)}={first.distribution}"
-        conflict = f"the scheme {scheme!r} is offered by {names}; pin one with {pin}"
+        conflict = f"the scheme {scheme!r} is offered by {' and '.join(names)}; pin one with {pin}"
+    elif rivals:
+        targets = " and ".join(claim.value for claim in (first, *rivals))
+        conflict = f"{first.distribution} offers the scheme {scheme!r} twice, as {targets}; report it to its author"
     return Backend(scheme, first.value, first.distribution, first.version, origin, conflict)
 
 
@@ -307,7 +347,7 @@ def _badly_pinned(scheme: str, pin: str, claims: list[Claim]) -> Backend:
     first = claims[0]
     names = ", ".join(sorted(claim.distribution for claim in claims))
     conflict = (
-        f"{pin_variable(scheme)}={pin}, but that distribution does not offer the scheme {scheme!r}; "
+        f"{pin_variable(scheme)}={pin}, but no such distribution is installed, not blocked, and offers {scheme!r}; "
         f"set {pin_variable(scheme)} to one of: {names}"
     )
     return Backend(scheme, first.value, first.distribution, first.version, "pin", conflict)

@@ -18,7 +18,7 @@ from store_core.capabilities import Capabilities, Capability
 from store_core.channels import Channels
 from store_core.command import Command, Pipeline, Transaction, Watch
 from store_core.connection import Connection
-from store_core.dsn import DSN, MASK
+from store_core.dsn import DSN, MASK, sounds_secret
 from store_core.errors import (
     ConnectionFailed,
     DSNError,
@@ -263,14 +263,22 @@ class Store:
         try:
             await self._close()
         finally:
-            server, self._server = self._server, None
-            if server is not None:
-                await server.stop()
-            for callback in self._on_close:
-                callback()
+            await self._finish_close()
 
     async def _close(self) -> None:
         """What a backend does to close."""
+
+    async def _finish_close(self) -> None:
+        server, self._server = self._server, None
+        try:
+            if server is not None:
+                await server.stop()
+        finally:
+            for callback in self._on_close:
+                try:
+                    callback()
+                except Exception:
+                    logger.exception("%r: %r failed after the store was closed", self, callback)
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback()`` once the store has been closed."""
@@ -346,28 +354,35 @@ async def start_store(url: str | DSN, *, extensions: Iterable[Any] = (), **param
         ConnectionFailed: Nobody answers and the url is not local.
         Unsupported: Nobody answers and the backend cannot start a server.
     """
+    extensions = list(extensions)
     store = create_store(url, extensions=extensions, **params)
     dsn = store._dsn
-    if all(host.port != 0 for host in dsn.hosts):
-        try:
+    try:
+        if all(host.port != 0 for host in dsn.hosts):
             await store.ping()
-        except ConnectionFailed:
-            await store.close()
-            if not is_local(dsn):
-                raise
-        except BaseException:
+            return store
+        if not is_local(dsn):
+            raise DSNError(f"{store!r}: port 0 picks a free port on this machine, and the host is another")
+    except ConnectionFailed:
+        if not is_local(dsn):
             await store.close()
             raise
-        else:
-            return store
+    except BaseException:
+        await store.close()
+        raise
+    await store.close()
     server = await type(store).start_server(dsn, store.params)
     try:
         store = create_store(server.dsn, extensions=extensions)
-        await store.ping()
     except BaseException:
         await server.stop()
         raise
     store._server = server
+    try:
+        await store.ping()
+    except BaseException:
+        await store.close()
+        raise
     return store
 
 
@@ -379,7 +394,7 @@ def is_local(dsn: DSN) -> bool:
         try:
             loopback = ip_address(host.name).is_loopback
         except ValueError:
-            loopback = host.name in ("", "localhost")
+            loopback = host.name.lower() in ("", "localhost")
         if not loopback:
             return False
     return True
@@ -407,8 +422,10 @@ def _settle(kind: type[Store], dsn: DSN, overrides: Mapping[str, Any]) -> tuple[
 
 
 def _refuse_masked(kind: type[Store], params: Params, backend: str) -> None:
-    for name in secret_names(kind.parameters):
-        if params.get(name) == MASK:
+    secrets = secret_names(kind.parameters)
+    for name, value in params.items():
+        # A pickled DSN does not know what the backend declares, and masks what sounds secret too.
+        if value == MASK and (name in secrets or sounds_secret(name)):
             raise DSNError(f"{backend}: '{name}' is masked (a repr or a pickle leaves it out); pass {name}=…")
 
 
@@ -420,6 +437,6 @@ def _overridden(
     if any(name in path for name in changes):
         dsn = replace(dsn, path="").with_query({name: changes.get(name, value) for name, value in path.items()})
     if "username" in changes or "password" in changes:
-        dsn = replace(dsn, username=params.get("username"), password=params.get("password"))
+        dsn = replace(dsn, username=params.get("username") or None, password=params.get("password"))
         dsn = dsn.with_query({"username": None, "password": None})
     return dsn.with_query({name: text for name, text in changes.items() if name not in ("username", "password")})

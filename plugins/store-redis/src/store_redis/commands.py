@@ -95,11 +95,12 @@ def upper(argument: Any) -> str:
 
 def route(args: tuple[Any, ...]) -> int:
     """SHARED, BLOCKING or REFUSED."""
-    found = _routes.get(args[0])
+    name = args[0] if isinstance(args[0], str | bytes) else upper(args[0])
+    found = _routes.get(name)
     if found is None:
-        found = _classify(upper(args[0]))
-        if len(_routes) < _ROUTES_KEPT and isinstance(args[0], str | bytes):
-            _routes[args[0]] = found
+        found = _classify(upper(name))
+        if len(_routes) < _ROUTES_KEPT:
+            _routes[name] = found
     return found if found != MAY_BLOCK else _by_arguments(args)
 
 

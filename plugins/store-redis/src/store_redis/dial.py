@@ -16,7 +16,7 @@ from typing import Any
 from store_core import DSN, ConnectionFailed, ConnectionLost, DSNError, ReplyError, StoreError
 from store_core.parameters import Params
 from store_redis.errors import ConnectionTimeout, make
-from store_redis.link import Link
+from store_redis.multiplexed import MultiplexedLink
 
 DEFAULT_HOST = "127.0.0.1"
 TLS_SCHEMES = frozenset({"rediss", "valkeys"})
@@ -45,7 +45,7 @@ class Dialer:
         """Where the server is, for people."""
         return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
 
-    async def dial(self) -> Link:
+    async def dial(self) -> MultiplexedLink:
         """Open a link and shake hands.
 
         Raises:
@@ -57,10 +57,10 @@ class Dialer:
         decoding = self.params["encoding"] if self.params["decode_responses"] else None
         # With one core the server could not answer while we look.
         busy_poll = self.params["busy_poll"] if cores() > 1 else 0.0
-        link: Link | None = None
+        link: MultiplexedLink | None = None
         try:
             async with asyncio.timeout(timeout or None):
-                link = await self._open(lambda: Link(timeout, decoding, busy_poll))
+                link = await self._open(lambda: MultiplexedLink(timeout, decoding, busy_poll))
                 link.address = self.address
                 await self._shake_hands(link)
         except BaseException as error:
@@ -72,7 +72,7 @@ class Dialer:
             raise translated from error
         return link
 
-    async def _open(self, factory: Callable[[], Link]) -> Link:
+    async def _open(self, factory: Callable[[], MultiplexedLink]) -> MultiplexedLink:
         loop = asyncio.get_running_loop()
         if self.path:
             return (await loop.create_unix_connection(factory, self.path))[1]
@@ -85,7 +85,7 @@ class Dialer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return link
 
-    async def _shake_hands(self, link: Link) -> None:
+    async def _shake_hands(self, link: MultiplexedLink) -> None:
         greeting, rest = self._greeting(), self._introduction()
         replies = await link.send_batch([greeting, *rest])
         if greeting[0] == "HELLO" and _knows_no_hello(replies[0]):

@@ -23,7 +23,7 @@ def pack(args: tuple[Any, ...]) -> bytes:
     try:
         packed: bytes = pack_command(args)
     except (TypeError, UnicodeEncodeError):
-        packed = pack_command(tuple(_plain(args, index) for index in range(len(args))))  # type: ignore[arg-type]
+        packed = pack_command(tuple(plain(args, index) for index in range(len(args))))  # type: ignore[arg-type]
     return packed
 
 
@@ -34,7 +34,12 @@ def encoded(args: tuple[Any, ...], encoding: str) -> tuple[Any, ...]:
     )
 
 
-def _plain(args: tuple[Any, ...], index: int) -> str | bytes | int | float:
+def plain(args: tuple[Any, ...], index: int) -> str | bytes | int | float:
+    """One argument as hiredis takes it.
+
+    Raises:
+        ArgumentError: It is of a type that cannot be sent.
+    """
     value = args[index]
     if isinstance(value, str):
         return _text(args, index, "utf-8")

@@ -1,369 +1,69 @@
-"""The multiplexed connection: one socket that carries everybody's commands.
+"""Link: what carries commands for a store, whether a socket or an engine in this process.
 
-Rules: commands are written in the order of the calls, those of one turn of the event loop together; replies come
-back in the same order and go to the callers that wait, oldest first. A caller that no longer waits (cancelled, timed
-out) keeps its place in the queue, and its reply is read and dropped, so replies never shift. When the connection
-breaks, every caller gets exactly one outcome: ``ConnectionLost`` where its command was written, ``ConnectionFailed``
-where it was not.
-
-``send`` and ``data_received`` are the hot path of the whole client: hiredis packs and parses, a command costs one
-future, one append to each of two queues, and nothing else. Two measures keep both sides of the socket awake, because
-being woken costs more than a command does: a turn that gathers many commands writes every ``CHUNK`` of them, so that
-the server works while the rest is packed; and a loop with a reply on the way looks again for a moment before it
-sleeps (``busy_poll``), as long as that pays.
+The store, its transactions, its dedicated connections and its subscriber know links by these methods alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections import deque
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import islice
-from time import perf_counter
-from typing import Any, Protocol
-
-from hiredis import PushNotification, Reader, pack_command
-
-from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
-from store_redis.encoding import pack
-from store_redis.errors import make, reply_error
-
-NOTHING = object()
-
-#: How many times within one timeout the queue is checked: a reply times out between 1 and 1 1/8 times its time.
-TICKS = 8
+from typing import Any
 
 
-#: Commands that are written at once when they have gathered within one turn.
-CHUNK = 16
-
-#: Busy polling is given up when it was in vain this often more than it paid, and tried again after so many writes.
-PATIENCE, RETRY_AFTER = 8, 1024
-
-
-class Waiter(Protocol):
-    """What waits for a reply: an ``asyncio.Future``, or a ``Batch`` that takes several."""
-
-    def done(self) -> bool:
-        """Whether the caller has gone."""
-
-    def set_result(self, result: Any, /) -> None:
-        """Take a reply."""
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Take an error."""
-
-
-class Batch:
-    """Waits for the replies of several commands; ``future`` gets them as a list, error replies in place."""
-
-    __slots__ = ("_replies", "_size", "future")
-
-    def __init__(self, future: asyncio.Future[list[Any]], size: int) -> None:
-        self.future = future
-        self._replies: list[Any] = []
-        self._size = size
-
-    def done(self) -> bool:
-        return self.future.done()
-
-    def set_result(self, result: Any, /) -> None:
-        self._replies.append(result)
-        if len(self._replies) == self._size:
-            self.future.set_result(self._replies)
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        if isinstance(exception, ReplyError):
-            self.set_result(exception)
-        else:
-            self.future.set_exception(exception)
-
-
-class Patient:
-    """Waits for a reply whatever the link's timeout: for a caller that has a time of its own, or none."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self, future: asyncio.Future[Any]) -> None:
-        self._future = future
-
-    def done(self) -> bool:
-        return self._future.done()
-
-    def set_result(self, result: Any, /) -> None:
-        self._future.set_result(result)
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        if not isinstance(exception, Timeout):
-            self._future.set_exception(exception)
-
-
-class Link(asyncio.Protocol):
-    """One connection, shared by any number of callers of one event loop.
-
-    Args:
-        timeout: Seconds to a reply; 0 for none.
-        encoding: Decode replies with it; None leaves bytes.
-        busy_poll: Seconds for which the loop is kept awake while replies are due; 0 lets it sleep at once.
+class Link(ABC):
+    """Carries commands, in order, and hands out their replies.
 
     Attributes:
+        loop: The event loop that it belongs to.
+        address: Where it leads, for people.
+        timeout: Seconds to a reply; 0 for none.
+        closed: Whether it was closed or has broken.
+        writable: Set while it takes no more commands: callers wait for it before they add to it.
         on_push: Called with each RESP3 push message.
-        on_lost: Called once when the connection is gone.
+        on_lost: Called once when the link is gone.
         listening: Whether what comes unasked is a message for ``on_push`` too: a subscriber's link in RESP2, whose
             messages are ordinary arrays, and its errors.
     """
 
-    def __init__(self, timeout: float = 0.0, encoding: str | None = None, busy_poll: float = 0.0) -> None:
+    def __init__(self, timeout: float = 0.0) -> None:
         self.loop = asyncio.get_running_loop()
+        self.address = ""
         self.timeout = timeout
         self.closed = False
-        self.address = ""
+        self.writable: asyncio.Future[None] | None = None
         self.on_push: Callable[[Any], None] | None = None
         self.on_lost: Callable[[Link], None] | None = None
         self.listening = False
-        #: Set while the transport's buffer is full: callers wait for it before they add to it.
-        self.writable: asyncio.Future[None] | None = None
-        self._reader = self._make_reader(encoding)
-        self._transport: asyncio.Transport | None = None
-        self._waiters: deque[Waiter] = deque()
-        self._unsent: list[bytes] = []
-        self._received = 0
-        self._marks: deque[tuple[float, int]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_words: StoreError | None = None
-        self._create_future = self.loop.create_future
-        self._busy_poll = busy_poll
-        self._polling_until = 0.0
-        self._polling = False
-        self._patience = PATIENCE
 
-    @staticmethod
-    def _make_reader(encoding: str | None) -> Reader:
-        return Reader(
-            protocolError=_protocol_error,
-            replyError=reply_error,
-            encoding=encoding,
-            notEnoughData=NOTHING,
-        )
-
-    # Sending.
-
+    @abstractmethod
     def send(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Queue one command; the future gets its reply. The caller has seen that the link is open and writable."""
-        try:
-            packed = pack_command(args)
-        except (TypeError, UnicodeEncodeError):
-            packed = pack(args)
-        unsent = self._unsent
-        if not unsent:
-            self.loop.call_soon(self._flush)
-        unsent.append(packed)
-        future = self._create_future()
-        self._waiters.append(future)
-        if len(unsent) == CHUNK:
-            self._flush()
-        return future
 
-    def send_batch(self, commands: list[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
-        """Queue commands with nobody's between; the future gets the list of replies, errors in place."""
-        packed = [pack(args) for args in commands]
-        if not self._unsent:
-            self.loop.call_soon(self._flush)
-        self._unsent.extend(packed)
-        future: asyncio.Future[list[Any]] = self._create_future()
-        batch = Batch(future, len(packed))
-        self._waiters.extend([batch] * len(packed))
-        return future
-
+    @abstractmethod
     def send_patient(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Queue one command that the link's timeout does not concern."""
-        future = self.send(args)
-        self._waiters[-1] = Patient(future)
-        return future
 
+    @abstractmethod
+    def send_batch(self, commands: list[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
+        """Queue commands with nobody's between; the future gets the list of replies, errors in place."""
+
+    @abstractmethod
     def post(self, args: tuple[Any, ...]) -> None:
         """Queue one command that has no reply of its own (``SUBSCRIBE`` on a listening link)."""
-        if not self._unsent:
-            self.loop.call_soon(self._flush)
-        self._unsent.append(pack(args))
 
+    @abstractmethod
     def leave_bytes(self) -> None:
         """Decode no reply from here on."""
-        self._reader.set_encoding(None)
 
+    @abstractmethod
     def load(self) -> int:
         """How many replies are due."""
-        return len(self._waiters)
 
-    def _flush(self) -> None:
-        unsent = self._unsent
-        if not unsent or self._transport is None:
-            return
-        self._transport.write(b"".join(unsent) if len(unsent) > 1 else unsent[0])
-        unsent.clear()
-        if self.timeout and self._timer is None:
-            self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
-        if self._busy_poll and not self._polling:
-            self._keep_awake()
-
-    # Busy polling: a callback that schedules itself makes the loop look at its sockets instead of sleeping.
-
-    def _keep_awake(self) -> None:
-        if self._patience <= 0:
-            self._patience -= 1
-            if self._patience > -RETRY_AFTER:
-                return
-            self._patience = 1
-        self._polling = True
-        self._polling_until = perf_counter() + self._busy_poll
-        self.loop.call_soon(self._look_again)
-
-    def _look_again(self) -> None:
-        if not self._waiters:
-            self._polling = False
-            self._patience = min(self._patience + 1, PATIENCE)
-        elif perf_counter() < self._polling_until:
-            self.loop.call_soon(self._look_again)
-        else:
-            self._polling = False
-            self._patience -= 1
-
-    # What the event loop calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        reader = self._reader
-        reader.feed(data)
-        gets = reader.gets
-        waiters = self._waiters
-        due = len(waiters)
-        while True:
-            try:
-                reply = gets()
-            except StoreError as error:
-                self._fail(error)
-                return
-            except (ValueError, TypeError) as error:
-                # One reply that does not decode, or that Python cannot hold; the next one is intact.
-                reply = error
-            if reply is NOTHING:
-                break
-            if type(reply) is PushNotification:
-                self._push(reply)
-            elif not waiters:
-                self._unasked(reply)
-                if self.closed:
-                    return
-            else:
-                waiter = waiters.popleft()
-                if not waiter.done():
-                    if isinstance(reply, Exception):
-                        waiter.set_exception(reply)
-                    else:
-                        waiter.set_result(reply)
-        self._received += due - len(waiters)
-
-    def pause_writing(self) -> None:
-        self.writable = self._create_future()
-
-    def resume_writing(self) -> None:
-        writable, self.writable = self.writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        cause = f": {exc.strerror or exc}" if isinstance(exc, OSError) else ""
-        lost = self._last_words or make(ConnectionLost, f"the connection to {self.address} was lost{cause}")
-        lost.__cause__ = lost.__cause__ or exc
-        self._fail(lost)
-
-    # Endings.
-
+    @abstractmethod
     def close(self) -> None:
-        """Close the connection; callers that wait get ``ConnectionLost``."""
-        self._fail(make(ConnectionLost, f"the connection to {self.address} was closed"))
+        """Close the link; callers that wait get ``ConnectionLost``."""
 
+    @abstractmethod
     def abandon(self) -> None:
-        """Drop a connection whose event loop has been closed: there is nobody left to tell."""
-        self.closed = True
-        self._waiters.clear()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            # The loop can run nothing any more, so the transport's own close would fail; the server is told at least.
-            with suppress(OSError):
-                transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-
-    def _fail(self, error: StoreError) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        # A listening link has commands without waiters among the unsent; nobody waits for those.
-        written = max(len(self._waiters) - len(self._unsent), 0)
-        self._unsent.clear()
-        waiters, self._waiters = self._waiters, deque()
-        for index, waiter in enumerate(waiters):
-            if not waiter.done():
-                waiter.set_exception(_copy(error) if index < written else self._not_sent(error))
-        self.resume_writing()
-        if self._transport is not None:
-            self._transport.abort()
-        if self.on_lost is not None:
-            self.on_lost(self)
-
-    def _not_sent(self, error: StoreError) -> StoreError:
-        failed = make(ConnectionFailed, f"{error}; the command was not sent")
-        failed.__cause__ = error
-        return failed
-
-    def _push(self, message: list[Any]) -> None:
-        if self.on_push is not None:
-            self.on_push(message)
-
-    def _unasked(self, reply: Any) -> None:
-        if self.listening:
-            self._push(reply)
-            return
-        # A server that turns a client away says why before it closes ("-ERR max number of clients reached").
-        if isinstance(reply, ReplyError):
-            self._last_words = make(ConnectionLost, f"{self.address} turned the connection away: {reply}")
-            self._fail(self._last_words)
-        else:
-            self._fail(make(ConnectionLost, f"{self.address} sent a reply that nobody asked for"))
-
-    # Timeouts: one timer for the whole queue, running only while replies are due.
-
-    def _tick(self) -> None:
-        self._timer = None
-        waiters, marks = self._waiters, self._marks
-        if not waiters:
-            marks.clear()
-            return
-        now = self.loop.time()
-        marks.append((now, self._received + len(waiters)))
-        while marks and marks[0][0] <= now - self.timeout:
-            overdue = marks.popleft()[1] - self._received
-            self._time_out(max(overdue, 0))
-        self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
-
-    def _time_out(self, overdue: int) -> None:
-        for waiter in islice(self._waiters, overdue):
-            if not waiter.done():
-                waiter.set_exception(make(Timeout, f"no reply from {self.address} within {self.timeout:g} s"))
-
-
-def _protocol_error(message: str) -> StoreError:
-    return make(ConnectionLost, f"the server does not speak RESP: {message}")
-
-
-def _copy(error: StoreError) -> StoreError:
-    # An exception object raised in many tasks would gather all their tracebacks.
-    copy = type(error)(*error.args)
-    copy.__cause__ = error.__cause__
-    return copy
+        """Drop a link whose event loop has been closed: there is nobody left to tell."""

@@ -24,42 +24,15 @@ from store_core.dsn import Host
 from store_core.errors import StoreError
 from store_core.parameters import Params
 from store_redis.dial import DEFAULT_HOST, Dialer, is_unix
+from store_redis.process import ServerProcess
 
 BINARIES = ("valkey-server", "redis-server")
 
-#: Seconds until a started server must answer, and until a stopped one must be gone.
-START_SECONDS, STOP_SECONDS = 20.0, 10.0
+#: Seconds until a started server must answer.
+START_SECONDS = 20.0
 
 
-class ValkeyServer:
-    """A running server and its supervisor.
-
-    Attributes:
-        dsn: Where it answers.
-    """
-
-    def __init__(
-        self, dsn: DSN, supervisor: asyncio.subprocess.Process, directory: tempfile.TemporaryDirectory[str]
-    ) -> None:
-        self.dsn = dsn
-        self._supervisor = supervisor
-        self._directory = directory
-
-    async def stop(self) -> None:
-        supervisor = self._supervisor
-        if supervisor.stdin is not None:
-            supervisor.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await supervisor.wait()
-        except TimeoutError:
-            supervisor.kill()
-            await supervisor.wait()
-        finally:
-            self._directory.cleanup()
-
-
-async def start_valkey(dsn: DSN, params: Params) -> ValkeyServer:
+async def start_valkey(dsn: DSN, params: Params) -> ServerProcess:
     """Start a server that answers at the connection string; port 0 means a free one.
 
     Raises:
@@ -112,7 +85,7 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-async def _start(binary: str, dsn: DSN, params: Params, host: str, port: int) -> ValkeyServer:
+async def _start(binary: str, dsn: DSN, params: Params, host: str, port: int) -> ServerProcess:
     directory = tempfile.TemporaryDirectory(prefix="store-redis-")
     config = _config(dsn, params, host, port, directory.name)
     supervisor = await asyncio.create_subprocess_exec(
@@ -124,7 +97,7 @@ async def _start(binary: str, dsn: DSN, params: Params, host: str, port: int) ->
         stderr=asyncio.subprocess.DEVNULL,
     )
     running = dsn if is_unix(dsn) else replace(dsn, hosts=(Host(host, port),))
-    server = ValkeyServer(running, supervisor, directory)
+    server = ServerProcess(running, supervisor, directory.cleanup)
     try:
         assert supervisor.stdin is not None
         supervisor.stdin.write(json.dumps({"command": [binary, "-"], "input": config}).encode() + b"\n")
@@ -153,11 +126,11 @@ def _config(dsn: DSN, params: Params, host: str, port: int, directory: str) -> s
     return "".join(f"{name} {value}\n" for name, value in lines.items())
 
 
-async def _answers(server: ValkeyServer, params: Params, log: Path) -> None:
+async def _answers(server: ServerProcess, params: Params, log: Path) -> None:
     dialer = Dialer(server.dsn, params, 6379)
     try:
         async with asyncio.timeout(START_SECONDS):
-            while server._supervisor.returncode is None:
+            while server.process.returncode is None:
                 try:
                     (await dialer.dial()).close()
                     return

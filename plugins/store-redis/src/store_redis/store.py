@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import get_running_loop
 from collections.abc import Mapping, Sequence
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from store_core import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from store_core.store import Server
 
 _FLUSH_BATCH = 1000
+_LOAD = methodcaller("load")
 
 
 class RedisStore(Store):
@@ -293,7 +295,7 @@ class RedisStore(Store):
         self.bind()
         while True:
             if len(self._links) == self.params["connections"]:
-                return self._links[0] if len(self._links) == 1 else min(self._links, key=Link.load)
+                return self._links[0] if len(self._links) == 1 else min(self._links, key=_LOAD)
             if self._opening is None:
                 self._opening = asyncio.create_task(self._open_shared())
                 self._opening.add_done_callback(self._opened)

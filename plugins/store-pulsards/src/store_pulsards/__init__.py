@@ -1,0 +1,5 @@
+"""The pulsards backend of store-core; ``create_store("pulsards://")`` finds it."""
+
+from store_pulsards.store import EmbeddedStore, PulsardsStore
+
+__all__ = ["EmbeddedStore", "PulsardsStore"]

@@ -1,0 +1,101 @@
+"""Option parsing: what clients write after the key.
+
+Numbers are read as Redis reads them: an integer is canonical decimal text of 64 bits (no sign but a minus, no
+space, no leading zero), a float is what ``strtod`` takes, but never NaN. Whoever parses says which error is raised
+where Redis has a special one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
+from math import isinf
+from typing import Any, Final
+
+from store_pulsards.engine import replies
+from store_pulsards.engine.replies import ErrorReply
+
+MAX_INT: Final = 2**63 - 1
+MIN_INT: Final = -(2**63)
+
+_FLOAT: Final = re.compile(rb"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|infinity)", re.IGNORECASE)
+_NOT_ZERO: Final = re.compile(rb"[+-]?[0.]*[1-9]")
+
+Error = Callable[[], ErrorReply]
+
+
+def integer(
+    text: bytes,
+    low: int = MIN_INT,
+    high: int = MAX_INT,
+    error: Error = replies.not_an_integer,
+) -> int:
+    """A whole number between two bounds, both included."""
+    if len(text) > 20:
+        raise error()
+    try:
+        number = int(text)
+    except ValueError:
+        raise error() from None
+    if b"%d" % number != text or not low <= number <= high:
+        raise error()
+    return number
+
+
+def real(text: bytes, error: Error = replies.not_a_float) -> float:
+    """A floating point number; infinite only where the text says so."""
+    if not _FLOAT.fullmatch(text):
+        raise error()
+    number = float(text)
+    if (isinf(number) and b"n" not in text.lower()) or (number == 0 and _NOT_ZERO.match(text)):
+        raise error()  # too large or too small for a double: strtod's ERANGE
+    return number
+
+
+def timeout(text: bytes) -> float:
+    """Seconds to wait; 0 is forever."""
+    seconds = real(text, replies.timeout_not_a_float)
+    if seconds < 0:
+        raise replies.timeout_negative()
+    if seconds * 1000 > MAX_INT:
+        raise replies.timeout_out_of_range()
+    return seconds
+
+
+def options(
+    args: Sequence[bytes],
+    flags: Set[bytes] = frozenset(),
+    values: Mapping[bytes, Callable[[bytes], Any]] | None = None,
+) -> dict[bytes, Any]:
+    """Named options, in any order and case.
+
+    Args:
+        args: What is left of the command.
+        flags: Options that stand alone; each given one maps to True.
+        values: Options with a value, each with what parses it. Of several equal ones, the last counts.
+
+    Returns:
+        The options that were given.
+
+    Raises:
+        ErrorReply: One is unknown, or lacks its value.
+    """
+    found: dict[bytes, Any] = {}
+    parsers = values or {}
+    index = 0
+    while index < len(args):
+        name = args[index].upper()
+        if name in flags:
+            found[name] = True
+            index += 1
+        elif name in parsers and index + 1 < len(args):
+            found[name] = parsers[name](args[index + 1])
+            index += 2
+        else:
+            raise replies.syntax_error()
+    return found
+
+
+def text(value: bytes) -> bytes:
+    """The value as it is, for an option that takes any."""
+    return value

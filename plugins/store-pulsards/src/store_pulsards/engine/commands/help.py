@@ -1,0 +1,210 @@
+"""HELP of every container: its subcommands, in the words of Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+# The containers have to be there first.
+from store_pulsards.engine.commands import clients, introspection, objects, pubsub, server  # noqa: F401
+from store_pulsards.engine.context import Context
+from store_pulsards.engine.replies import Reply, Status
+from store_pulsards.engine.table import LOADING, STALE, family
+
+# Container: the group, since when it has HELP, and what HELP says between its first and its last lines.
+HELP: Final[dict[str, tuple[str, str, str]]] = {
+    "CLIENT": (
+        "connection",
+        "5.0.0",
+        """\
+GETNAME
+    Return the name of the current connection.
+ID
+    Return the ID of the current connection.
+INFO
+    Return information about the current client connection.
+KILL <ip:port>
+    Kill connection made from <ip:port>.
+KILL <option> <value> [<option> <value> [...]]
+    Kill connections. Options are:
+    * ADDR (<ip:port>|<unixsocket>:0)
+      Kill connections made from the specified address.
+    * LADDR (<ip:port>|<unixsocket>:0)
+      Kill connections made to the specified local address.
+    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB)
+      Kill connections by type.
+    * USER <username>
+      Kill connections authenticated by <username>.
+    * SKIPME (YES|NO)
+      Skip killing current connection (default: yes).
+    * ID <client-id> [<client-id>...]
+      Kill connections by client IDs.
+    * MAXAGE <maxage>
+      Kill connections older than the specified age.
+    * NAME <client-name>
+      Kill connections with the specified name.
+    * IDLE <idle>
+      Kill connections with idle time greater than or equal to <idle> seconds.
+    * LIB-NAME <library-name>
+      Kill connections with the specified library name.
+    * LIB-VER <library-version>
+      Kill connections with the specified library version.
+    * DB <db-id>
+      Kill connections currently operating on the specified database ID.
+    * IP <ip>
+      Kill connections made from the specified ip.
+LIST [options ...]
+    Return information about client connections. Options:
+    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB)
+      Return clients of specified type.
+    * USER <username>
+      Return clients authenticated by <username>.
+    * ADDR <ip:port>
+      Return clients connected from the specified address.
+    * LADDR <ip:port>
+      Return clients connected to the specified local address.
+    * ID <client-id> [<client-id>...]
+      Return clients with the specified IDs.
+    * SKIPME (YES|NO)
+      Exclude the current client from the list (default: no).
+    * MAXAGE <maxage>
+      List connections older than the specified age.
+    * NAME <client-name>
+      Return clients with the specified name.
+    * IDLE <idle>
+      Return clients with idle time greater than or equal to <idle> seconds.
+    * LIB-NAME <lib-name>
+      Return clients with the specified lib name.
+    * LIB-VER <lib-version>
+      Return clients with the specified lib version.
+    * DB <db-id>
+      Return clients currently operating on the specified database ID.
+    * IP <ip>
+      Return connections made from the specified ip.
+UNPAUSE
+    Stop the current client pause, resuming traffic.
+PAUSE <timeout> [WRITE|ALL]
+    Suspend all, or just write, clients for <timeout> milliseconds.
+REPLY (ON|OFF|SKIP)
+    Control the replies sent to the current connection.
+SETNAME <name>
+    Assign the name <name> to the current connection.
+SETINFO <option> <value>
+    Set client meta attr. Options are:
+    * LIB-NAME: the client lib name.
+    * LIB-VER: the client lib version.
+UNBLOCK <clientid> [TIMEOUT|ERROR]
+    Unblock the specified blocked client.
+NO-EVICT (ON|OFF)
+    Protect current client connection from eviction.
+NO-TOUCH (ON|OFF)
+    Will not touch LRU/LFU stats when this mode is on.
+""",
+    ),
+    "CONFIG": (
+        "server",
+        "5.0.0",
+        """\
+GET <pattern>
+    Return parameters matching the glob-like <pattern> and their values.
+SET <directive> <value>
+    Set the configuration <directive> to <value>.
+RESETSTAT
+    Reset statistics reported by the INFO command.
+""",
+    ),
+    "COMMAND": (
+        "server",
+        "5.0.0",
+        """\
+(no subcommand)
+    Return details about all commands.
+COUNT
+    Return the total number of commands in this server.
+LIST
+    Return a list of all commands in this server.
+INFO [<command-name> ...]
+    Return details about multiple commands.
+    If no command names are given, documentation details for all
+    commands are returned.
+DOCS [<command-name> ...]
+    Return documentation details about multiple commands.
+    If no command names are given, documentation details for all
+    commands are returned.
+GETKEYS <full-command>
+    Return the keys from a full command.
+GETKEYSANDFLAGS <full-command>
+    Return the keys and the access flags from a full command.
+""",
+    ),
+    "MEMORY": (
+        "server",
+        "4.0.0",
+        """\
+PURGE
+    Attempt to purge dirty pages for reclamation by the allocator.
+USAGE <key> [SAMPLES <count>]
+    Return memory in bytes used by <key> and its value. Nested values are
+    sampled up to <count> times (default: 5, 0 means sample all).
+""",
+    ),
+    "OBJECT": (
+        "generic",
+        "6.2.0",
+        """\
+ENCODING <key>
+    Return the kind of internal representation used in order to store the value
+    associated with a <key>.
+FREQ <key>
+    Return the access frequency index of the <key>. The returned integer is
+    proportional to the logarithm of the recent access frequency of the key.
+IDLETIME <key>
+    Return the idle time of the <key>, that is the approximated number of
+    seconds elapsed since the last access to the key.
+REFCOUNT <key>
+    Return the number of references of the value associated with the specified
+    <key>.
+""",
+    ),
+    "PUBSUB": (
+        "pubsub",
+        "6.2.0",
+        """\
+CHANNELS [<pattern>]
+    Return the currently active channels matching a <pattern> (default: '*').
+NUMPAT
+    Return number of subscriptions to patterns.
+NUMSUB [<channel> ...]
+    Return the number of subscribers for the specified channels, excluding
+    pattern subscriptions(default: no channels).
+SHARDCHANNELS [<pattern>]
+    Return the currently active shard level channels matching a <pattern> (default: '*').
+SHARDNUMSUB [<shardchannel> ...]
+    Return the number of subscribers for the specified shard level channel(s)
+""",
+    ),
+}
+
+
+_ACL: Final = {"COMMAND": ("connection",)}  # where the group alone does not tell
+
+
+def _helper(container: str, text: str) -> Callable[[Context], Reply]:
+    lines = [
+        f"{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        *text.splitlines(),
+        "HELP",
+        "    Print this help.",
+    ]
+
+    def help_(ctx: Context) -> Reply:
+        """Returns helpful text about the different subcommands."""
+        return [Status(line.encode()) for line in lines]
+
+    return help_
+
+
+for _container, (_group, _since, _text) in HELP.items():
+    family(_group)(f"{_container}|HELP", arity=2, flags=LOADING | STALE, since=_since, acl=_ACL.get(_container))(
+        _helper(_container, _text)
+    )

@@ -1,0 +1,124 @@
+"""CONFIG: what can be set, and what a client may want to know.
+
+Two parameters change what the engine does. The others are facts: clients and tools ask for them (the benchmark tool
+of Redis for ``save`` and ``appendonly``), and setting one is refused as Valkey refuses an immutable one, rather
+than accepted without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from store_pulsards.engine import replies
+from store_pulsards.engine.glob import compile_glob, plain_text
+
+FACTS: Final[dict[bytes, bytes]] = {
+    b"appendonly": b"no",
+    b"cluster-enabled": b"no",
+    b"hash-max-listpack-entries": b"128",
+    b"hash-max-listpack-value": b"64",
+    b"list-max-listpack-size": b"-2",
+    b"maxmemory": b"0",
+    b"maxmemory-policy": b"noeviction",
+    b"proto-max-bulk-len": b"536870912",
+    b"save": b"",
+    b"set-max-intset-entries": b"512",
+    b"set-max-listpack-entries": b"128",
+    b"set-max-listpack-value": b"64",
+    b"timeout": b"0",
+    b"zset-max-listpack-entries": b"128",
+    b"zset-max-listpack-value": b"64",
+}
+
+MAX_STRING: Final = 512 * 1024 * 1024  # proto-max-bulk-len
+
+EVENT_CLASSES: Final = b"g$lshzxetdmn"
+_ALL_CLASSES: Final = frozenset(b"g$lshzxetd")  # what A stands for
+
+# The class of each event; those that are not here are generic (g: del, expire, rename_from, ...).
+EVENT_CLASS: Final[dict[str, int]] = {
+    event: ord(letter)
+    for letter, events in {
+        "$": "set setrange incrby incrbyfloat append setbit",
+        "l": "lpush rpush lpop rpop linsert lset lrem ltrim sortstore",
+        "s": "sadd srem spop sinterstore sunionstore sdiffstore",
+        "h": "hset hincrby hincrbyfloat hdel hexpire hpersist hexpired",
+        "z": "zadd zincr zrem zremrangebyscore zremrangebyrank zremrangebylex zpopmin zpopmax zdiffstore zinterstore "
+        "zunionstore zrangestore georadiusstore geosearchstore",
+        "t": "xadd xtrim xdel xsetid xgroup-create xgroup-createconsumer xgroup-delconsumer xgroup-destroy "
+        "xgroup-setid",
+        "x": "expired",
+    }.items()
+    for event in events.split()
+}
+
+
+class Config:
+    """The parameters of one engine."""
+
+    __slots__ = ("_facts", "_setters", "events", "password", "watch_events")
+
+    def __init__(self, *, databases: int, password: str) -> None:
+        self._facts = {**FACTS, b"databases": b"%d" % databases}
+        self.password = password.encode()
+        self.events: frozenset[int] = frozenset()  # letters of notify-keyspace-events
+        self.watch_events: Callable[[], None] | None = None  # called when they change
+        self._setters: dict[bytes, Callable[[bytes], Callable[[], None]]] = {
+            b"notify-keyspace-events": self._set_events,
+            b"requirepass": self._set_password,
+        }
+
+    def get(self, patterns: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Every parameter that matches a pattern, in any case; one that is named outright keeps the name given."""
+        values = {**self._facts, b"notify-keyspace-events": self._event_letters(), b"requirepass": self.password}
+        found: dict[bytes, bytes] = {}
+        for pattern in patterns:
+            if plain_text(pattern):
+                if pattern.lower() in values:
+                    found[pattern] = values[pattern.lower()]
+            else:
+                found |= {name: value for name, value in values.items() if compile_glob(pattern.lower())(name)}
+        return dict(sorted(found.items()))
+
+    def set(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        """Set all of the parameters, or none of them when one is wrong."""
+        changes: dict[bytes, Callable[[], None]] = {}
+        for given, value in pairs:
+            name = given.lower()
+            if name in changes:
+                raise replies.config_failed(name, "duplicate parameter")
+            if name in self._facts:
+                raise replies.config_failed(name, "can't set immutable config")
+            if name not in self._setters:
+                raise replies.config_unknown(given)
+            changes[name] = self._setters[name](value)
+        for change in changes.values():
+            change()
+
+    def _set_password(self, value: bytes) -> Callable[[], None]:
+        def change() -> None:
+            self.password = value
+
+        return change
+
+    def _set_events(self, value: bytes) -> Callable[[], None]:
+        letters = set(value)
+        if letters - set(b"AKE" + EVENT_CLASSES):
+            raise replies.config_failed(
+                b"notify-keyspace-events", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
+            )
+        if ord("A") in letters:
+            letters = letters - {ord("A")} | _ALL_CLASSES
+
+        def change() -> None:
+            self.events = frozenset(letters)
+            if self.watch_events is not None:
+                self.watch_events()
+
+        return change
+
+    def _event_letters(self) -> bytes:
+        """The classes as Valkey prints them, whatever the order in which they were given."""
+        classes = b"A" if self.events >= _ALL_CLASSES else bytes(c for c in b"g$lshzxetd" if c in self.events)
+        return classes + bytes(c for c in b"KEmn" if c in self.events)

@@ -1,0 +1,198 @@
+"""The keyspace: databases, the types of values, expiry, and who is told of a change.
+
+A key past its time is dead at once: every lookup checks it (lazy). Keys that nobody looks up are taken from a heap,
+earliest first, in short slices (active); with no key that expires, nothing has to wake up. A heap entry may be
+outdated (the key was prolonged, or is gone); it is checked when its time comes, so that prolonging a key costs no
+more than a dictionary entry.
+
+Every change ends in ``Database.touched``: it counts (``dirty``), marks transactions that watch the key, notes keys
+that blocked clients wait for, and hands the event to whoever listens for keyspace notifications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from store_pulsards.engine.blocking import Blocked
+    from store_pulsards.session import Session
+
+Value: TypeAlias = Any  # an instance of a registered class
+
+SLICE_CHECK: Final = 64  # keys expired between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """What the keyspace has to know of one Redis type."""
+
+    name: bytes
+    copy: Callable[[Value], Value]
+    encoding: Callable[[Value], bytes]
+    elements: Callable[[Value], Iterable[bytes]]  # for MEMORY USAGE
+
+
+TYPES: Final[dict[type[Value], ValueType]] = {}
+
+
+def register_type(kind: type[Value], value_type: ValueType) -> None:
+    """Tell the keyspace which Redis type the instances of ``kind`` are."""
+    TYPES[kind] = value_type
+
+
+class Keyspace:
+    """All databases of one engine, and what is common to them."""
+
+    __slots__ = ("clock", "databases", "dirty", "expired", "frozen", "listener", "observers", "ready")
+
+    def __init__(self, count: int, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.frozen = 0  # the time (ms) that the running command sees; 0 when not asked for yet
+        self.dirty = 0
+        self.expired = 0
+        self.observers = 0  # watched keys, awaited keys, and the listener
+        self.listener: Callable[[Database, str, bytes], None] | None = None
+        self.ready: dict[tuple[Database, bytes], None] = {}  # touched, and somebody waits; in order
+        self.databases = [Database(self, index) for index in range(count)]
+
+    def now(self) -> int:
+        """Milliseconds since the epoch; stands still while a command runs."""
+        if not self.frozen:
+            self.frozen = int(self.clock() * 1000)
+        return self.frozen
+
+    def listen(self, listener: Callable[[Database, str, bytes], None] | None) -> None:
+        """Hand every event to the listener; None ends it."""
+        self.observers += (listener is not None) - (self.listener is not None)
+        self.listener = listener
+
+    def next_expiry(self) -> int | None:
+        """Earliest time (ms) at which a key may be over."""
+        return min((db.heap[0][0] for db in self.databases if db.heap), default=None)
+
+    def expire_some(self, seconds: float) -> bool:
+        """Remove keys whose time is over, for at most so long; whether some are left."""
+        self.frozen = 0
+        deadline = perf_counter() + seconds
+        return any(db.sweep(deadline) for db in self.databases)
+
+    def swap(self, one: Database, other: Database) -> None:
+        """Exchange what two databases hold; clients, watches and waits stay where they are."""
+        one.data, other.data = other.data, one.data
+        one.expires, other.expires = other.expires, one.expires
+        one.heap, other.heap = other.heap, one.heap
+        self.dirty += 1
+        for db in (one, other):
+            for key in db.watchers.keys() | db.waiters.keys():
+                if key in one.data or key in other.data:
+                    db.wake(key)
+
+
+class Database:
+    """Keys of one database."""
+
+    __slots__ = ("data", "expires", "heap", "index", "keyspace", "waiters", "watchers")
+
+    def __init__(self, keyspace: Keyspace, index: int) -> None:
+        self.keyspace = keyspace
+        self.index = index
+        self.data: dict[bytes, Value] = {}
+        self.expires: dict[bytes, int] = {}  # when (ms) a key is over
+        self.heap: list[tuple[int, bytes]] = []
+        self.watchers: dict[bytes, set[Session]] = {}
+        self.waiters: dict[bytes, dict[Blocked, None]] = {}
+
+    def get(self, key: bytes) -> Value | None:
+        """The value; None when there is none, or its time is over."""
+        value = self.data.get(key)
+        if value is not None and key in self.expires and self.outlived(key):
+            return None
+        return value
+
+    def is_over(self, key: bytes) -> bool:
+        """Whether the key is there, and its time is over."""
+        return key in self.expires and self.expires[key] <= self.keyspace.now()
+
+    def outlived(self, key: bytes) -> bool:
+        """Whether the time of a key that expires is over; if so, it is removed."""
+        if self.expires[key] > self.keyspace.now():
+            return False
+        self.expire(key)
+        return True
+
+    def expire(self, key: bytes) -> None:
+        """Remove a key because its time is over."""
+        self.remove(key)
+        self.keyspace.expired += 1
+        self.touched("expired", key)
+
+    def put(self, key: bytes, value: Value) -> None:
+        """Store a value that lives forever."""
+        self.data[key] = value
+        if key in self.expires:
+            del self.expires[key]
+
+    def remove(self, key: bytes) -> bool:
+        """Take a key away, without a word to anybody; whether it was there."""
+        self.expires.pop(key, None)
+        return self.data.pop(key, None) is not None
+
+    def expire_at(self, key: bytes, when: int) -> None:
+        """Let an existing key live until ``when`` (ms)."""
+        before = self.expires.get(key)
+        self.expires[key] = when
+        if before is None or when < before:
+            heappush(self.heap, (when, key))
+            if len(self.heap) > 2 * len(self.expires) + 64:
+                self.heap = [(due, name) for name, due in self.expires.items()]
+                heapify(self.heap)
+
+    def sweep(self, deadline: float) -> bool:
+        """Remove dead keys until ``deadline`` (of ``perf_counter``); whether some are left."""
+        now = self.keyspace.now()
+        done = 0
+        while self.heap and self.heap[0][0] <= now:
+            _, key = heappop(self.heap)
+            due = self.expires.get(key)
+            if due is None:
+                continue
+            if due <= now:
+                self.expire(key)
+            else:
+                heappush(self.heap, (due, key))
+            done += 1
+            if done % SLICE_CHECK == 0 and perf_counter() >= deadline:
+                return bool(self.heap) and self.heap[0][0] <= now
+        return False
+
+    def clear(self) -> int:
+        """Remove every key; how many there were."""
+        data = self.data
+        self.data, self.expires, self.heap = {}, {}, []
+        for key in self.watchers.keys() | self.waiters.keys():
+            if key in data:
+                self.wake(key)
+        return len(data)
+
+    def touched(self, event: str, key: bytes) -> None:
+        """Tell everybody that a key has changed."""
+        keyspace = self.keyspace
+        keyspace.dirty += 1
+        if keyspace.observers:
+            self.wake(key)
+            if keyspace.listener is not None:
+                keyspace.listener(self, event, key)
+
+    def wake(self, key: bytes) -> None:
+        """Spoil the transactions that watch a key, and note it for the clients that wait for it."""
+        for session in self.watchers.get(key, ()):
+            if session.watched[self, key] and key not in self.data:
+                session.watched[self, key] = False  # was over when it was watched, and now it is gone: no change
+            else:
+                session.spoiled = True
+        if key in self.waiters:
+            self.keyspace.ready[self, key] = None

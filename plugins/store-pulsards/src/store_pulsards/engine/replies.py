@@ -1,0 +1,470 @@
+"""Reply values, and every error text.
+
+A handler returns plain Python values wherever RESP has a plain type: ``bytes`` (bulk string), ``int``, ``None``
+(null), ``float``, ``bool``, ``list``, ``dict``. The few types here say what plain values cannot: a simple string, a
+shape that differs between RESP2 and RESP3, a reply that comes later. The protocol module turns them into bytes; an
+embedded caller gets them as they are.
+
+Error texts are those of Valkey 9, word for word; no other file of the engine spells one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+Reply: TypeAlias = Any
+
+
+class Status(bytes):
+    """A simple string (``+OK``); an embedded caller sees ordinary ``bytes``."""
+
+
+class SetReply(list[Any]):
+    """Members of a set: RESP3 ``~``, RESP2 an array."""
+
+
+class Pairs(list[Any]):
+    """(member, score) or (field, value) tuples: RESP3 an array of two-element arrays, RESP2 flat."""
+
+
+class Push(list[Any]):
+    """A message that nobody asked for (pub/sub): RESP3 ``>``, RESP2 an array."""
+
+
+class Many(list[Any]):
+    """Several replies of one command, one after another (``SUBSCRIBE a b``)."""
+
+
+class Verbatim(bytes):
+    """Text for people (``INFO``): RESP3 ``=txt:``, RESP2 a bulk string."""
+
+
+class Sentinel:
+    """A reply with no content of its own."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+NULL_ARRAY: Final = Sentinel("NULL_ARRAY")  # RESP2 *-1, RESP3 _
+BLOCKED: Final = Sentinel("BLOCKED")  # the reply comes through session.deliver
+NO_REPLY: Final = Sentinel("NO_REPLY")  # CLIENT REPLY OFF, and replies that went out as pushes
+
+OK: Final = Status(b"OK")
+PONG: Final = Status(b"PONG")
+QUEUED: Final = Status(b"QUEUED")
+
+
+class ErrorReply(Exception):
+    """An error of a command: raised in a handler, returned as a value by ``Engine.execute``.
+
+    ``message`` is the whole text, its first word the code (``WRONGTYPE …``).
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def wrong_type() -> ErrorReply:
+    return ErrorReply("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+# Before a command runs
+
+
+def unknown_command(args: Sequence[bytes]) -> ErrorReply:
+    name = show(args[0][:128])
+    beginning = ""
+    for arg in args[1:]:
+        if len(beginning) >= 128:
+            break
+        beginning += f"'{show(arg[: 128 - len(beginning)])}' "
+    return ErrorReply(f"ERR unknown command '{name}', with args beginning with: {beginning}")
+
+
+def unknown_subcommand(container: str, subcommand: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR unknown subcommand '{show(subcommand[:128])}'. Try {container.upper()} HELP.")
+
+
+def wrong_arity(name: str) -> ErrorReply:
+    return ErrorReply(f"ERR wrong number of arguments for '{name}' command")
+
+
+def no_auth() -> ErrorReply:
+    return ErrorReply("NOAUTH Authentication required.")
+
+
+def not_while_subscribed(name: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+        "are allowed in this context"
+    )
+
+
+def not_in_transaction(name: str) -> ErrorReply:
+    return ErrorReply(f"ERR Command '{name}' not allowed inside a transaction")
+
+
+# Arguments
+
+
+def syntax_error() -> ErrorReply:
+    return ErrorReply("ERR syntax error")
+
+
+def not_an_integer() -> ErrorReply:
+    return ErrorReply("ERR value is not an integer or out of range")
+
+
+def not_a_float() -> ErrorReply:
+    return ErrorReply("ERR value is not a valid float")
+
+
+def show(text: bytes) -> str:
+    """Bytes of a client inside an error text: as they are, but on one line."""
+    return text.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
+
+
+def timeout_not_a_float() -> ErrorReply:
+    return ErrorReply("ERR timeout is not a float or out of range")
+
+
+def timeout_out_of_range() -> ErrorReply:
+    return ErrorReply("ERR timeout is out of range")
+
+
+def timeout_negative() -> ErrorReply:
+    return ErrorReply("ERR timeout is negative")
+
+
+def not_an_integer_here(what: str) -> ErrorReply:
+    return ErrorReply(f"ERR {what} is not an integer or out of range")
+
+
+def invalid_cursor() -> ErrorReply:
+    return ErrorReply("ERR invalid cursor")
+
+
+def invalid_numkeys() -> ErrorReply:
+    return ErrorReply("ERR invalid numkeys value or out of range")
+
+
+def not_positive(what: str) -> ErrorReply:
+    return ErrorReply(f"ERR {what} should be greater than 0")
+
+
+# Connections and clients
+
+
+def no_password_set() -> ErrorReply:
+    return ErrorReply(
+        "ERR AUTH <password> called without any password configured for the default user. "
+        "Are you sure your configuration is correct?"
+    )
+
+
+def wrong_password() -> ErrorReply:
+    return ErrorReply("WRONGPASS invalid username-password pair or user is disabled.")
+
+
+def hello_needs_auth() -> ErrorReply:
+    return ErrorReply(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+        "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same "
+        "time"
+    )
+
+
+def unsupported_protocol() -> ErrorReply:
+    return ErrorReply("NOPROTO unsupported protocol version")
+
+
+def hello_option(option: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Syntax error in HELLO option '{show(option)}'")
+
+
+def special_characters(what: str) -> ErrorReply:
+    return ErrorReply(f"ERR {what} cannot contain spaces, newlines or special characters.")
+
+
+def database_out_of_range() -> ErrorReply:
+    return ErrorReply("ERR DB index is out of range")
+
+
+def unrecognized_option(option: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unrecognized option '{show(option)}'")
+
+
+def unknown_client_type(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown client type '{show(name)}'")
+
+
+def no_such_client() -> ErrorReply:
+    return ErrorReply("ERR No such client")
+
+
+def no_such_user(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR No such user '{show(name)}'")
+
+
+def client_id_too_small() -> ErrorReply:
+    return ErrorReply("ERR client-id should be greater than 0")
+
+
+def unblock_reason() -> ErrorReply:
+    return ErrorReply("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+
+
+def unblocked() -> ErrorReply:
+    return ErrorReply("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+
+
+def pause_mode() -> ErrorReply:
+    return ErrorReply("ERR CLIENT PAUSE mode must be WRITE or ALL")
+
+
+def client_database(last: int) -> ErrorReply:
+    return ErrorReply(f"ERR DB number should be between 0 and {last}")
+
+
+# Configuration and introspection
+
+
+def config_unknown(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown option or number of arguments for CONFIG SET - '{show(name)}'")
+
+
+def config_failed(name: bytes, reason: str) -> ErrorReply:
+    return ErrorReply(f"ERR CONFIG SET failed (possibly related to argument '{show(name)}') - {reason}")
+
+
+def invalid_command() -> ErrorReply:
+    return ErrorReply("ERR Invalid command specified")
+
+
+def no_key_arguments() -> ErrorReply:
+    return ErrorReply("ERR The command has no key arguments")
+
+
+def invalid_argument_count() -> ErrorReply:
+    return ErrorReply("ERR Invalid number of arguments specified for command")
+
+
+def invalid_arguments() -> ErrorReply:
+    return ErrorReply("ERR Invalid arguments specified for command")
+
+
+def invalid_database(which: str) -> ErrorReply:
+    return ErrorReply(f"ERR invalid {which} DB index")
+
+
+def no_frequency() -> ErrorReply:
+    return ErrorReply(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+        "between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+
+
+# Keys
+
+
+def no_such_key() -> ErrorReply:
+    return ErrorReply("ERR no such key")
+
+
+def same_object() -> ErrorReply:
+    return ErrorReply("ERR source and destination objects are the same")
+
+
+def invalid_expire(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR invalid expire time in '{command}' command")
+
+
+def expire_nx_with_others() -> ErrorReply:
+    return ErrorReply("ERR NX and XX, GT or LT options at the same time are not compatible")
+
+
+def expire_gt_with_lt() -> ErrorReply:
+    return ErrorReply("ERR GT and LT options at the same time are not compatible")
+
+
+def unsupported_option(option: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unsupported option {show(option)}")
+
+
+def unknown_type(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR unknown type name '{show(name)}'")
+
+
+def sort_score() -> ErrorReply:
+    return ErrorReply("ERR One or more scores can't be converted into double")
+
+
+# Strings
+
+
+def overflow() -> ErrorReply:
+    return ErrorReply("ERR increment or decrement would overflow")
+
+
+def decrement_overflow() -> ErrorReply:
+    return ErrorReply("ERR decrement would overflow")
+
+
+def not_finite() -> ErrorReply:
+    return ErrorReply("ERR increment would produce NaN or Infinity")
+
+
+def offset_out_of_range() -> ErrorReply:
+    return ErrorReply("ERR offset is out of range")
+
+
+def string_too_long() -> ErrorReply:
+    return ErrorReply("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+
+
+def bit_offset() -> ErrorReply:
+    return ErrorReply("ERR bit offset is not an integer or out of range")
+
+
+def bit_value() -> ErrorReply:
+    return ErrorReply("ERR bit is not an integer or out of range")
+
+
+def lcs_types() -> ErrorReply:
+    return ErrorReply("ERR The specified keys must contain string values")
+
+
+def lcs_len_and_idx() -> ErrorReply:
+    return ErrorReply("ERR If you want both the length and indexes, please just use IDX.")
+
+
+# Transactions
+
+
+def exec_without_multi() -> ErrorReply:
+    return ErrorReply("ERR EXEC without MULTI")
+
+
+def discard_without_multi() -> ErrorReply:
+    return ErrorReply("ERR DISCARD without MULTI")
+
+
+def exec_aborted() -> ErrorReply:
+    return ErrorReply("EXECABORT Transaction discarded because of previous errors.")
+
+
+def aborted_because(error: ErrorReply) -> ErrorReply:
+    return ErrorReply(f"EXECABORT Transaction discarded because of: {error.message.removeprefix('ERR ')}")
+
+
+# Pub/sub
+
+
+def pubsub_arity(subcommand: str) -> ErrorReply:
+    return ErrorReply(f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP.")
+
+
+# Hashes, lists, sets, sorted sets
+
+
+def hash_value_not_an_integer() -> ErrorReply:
+    return ErrorReply("ERR hash value is not an integer")
+
+
+def hash_value_not_a_float() -> ErrorReply:
+    return ErrorReply("ERR hash value is not a float")
+
+
+def infinite_increment() -> ErrorReply:
+    return ErrorReply("ERR value is NaN or Infinity")
+
+
+def out_of_range() -> ErrorReply:
+    return ErrorReply("ERR value is out of range")
+
+
+def out_of_symmetric_range() -> ErrorReply:
+    return ErrorReply("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+
+
+def must_be_positive() -> ErrorReply:
+    return ErrorReply("ERR value is out of range, must be positive")
+
+
+def index_out_of_range() -> ErrorReply:
+    return ErrorReply("ERR index out of range")
+
+
+def rank_is_zero() -> ErrorReply:
+    return ErrorReply(
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "
+        "or use negative to start from the end of the list"
+    )
+
+
+def negative_option(option: str) -> ErrorReply:
+    return ErrorReply(f"ERR {option} can't be negative")
+
+
+def numkeys_not_positive() -> ErrorReply:
+    return ErrorReply("ERR numkeys should be greater than 0")
+
+
+def count_not_positive() -> ErrorReply:
+    return ErrorReply("ERR count should be greater than 0")
+
+
+def too_many_keys() -> ErrorReply:
+    return ErrorReply("ERR Number of keys can't be greater than number of args")
+
+
+def no_input_key(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR at least 1 input key is needed for '{command}' command")
+
+
+def bound_not_a_float() -> ErrorReply:
+    return ErrorReply("ERR min or max is not a float")
+
+
+def bound_not_a_string() -> ErrorReply:
+    return ErrorReply("ERR min or max not valid string range item")
+
+
+def weight_not_a_float() -> ErrorReply:
+    return ErrorReply("ERR weight value is not a float")
+
+
+def score_not_a_number() -> ErrorReply:
+    return ErrorReply("ERR resulting score is not a number (NaN)")
+
+
+def zadd_nx_and_xx() -> ErrorReply:
+    return ErrorReply("ERR XX and NX options at the same time are not compatible")
+
+
+def zadd_gt_lt_nx() -> ErrorReply:
+    return ErrorReply("ERR GT, LT, and/or NX options at the same time are not compatible")
+
+
+def zadd_incr_of_several() -> ErrorReply:
+    return ErrorReply("ERR INCR option supports a single increment-element pair")
+
+
+def limit_without_by() -> ErrorReply:
+    return ErrorReply("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+
+
+def withscores_with_bylex() -> ErrorReply:
+    return ErrorReply("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+
+
+def scan_option_of_another(option: str, command: str) -> ErrorReply:
+    return ErrorReply(f"ERR {option} option can only be used in {command}")

@@ -1,0 +1,144 @@
+"""Session: what one client has.
+
+The engine writes it, the shell around the engine reads it. ``gate`` is not zero when a command of this client needs
+more than to be run at once (no password yet, MULTI, a subscriber that speaks RESP2, ...): the engine's fast way
+looks at nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from store_pulsards.engine.replies import Push, Reply
+
+if TYPE_CHECKING:
+    from store_pulsards.engine.blocking import Blocked
+    from store_pulsards.engine.context import Context
+    from store_pulsards.engine.keyspace import Database
+    from store_pulsards.engine.table import CommandSpec
+
+UNAUTHENTICATED: Final = 1
+IN_MULTI: Final = 2
+SUBSCRIBER: Final = 4  # speaks RESP2, and is subscribed
+PAUSED: Final = 8
+MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
+
+
+class Queued:
+    """A transaction that is being collected."""
+
+    __slots__ = ("commands", "failed")
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[CommandSpec, Sequence[bytes]]] = []
+        self.failed = False
+
+
+def drop(_: Reply) -> None:
+    """Where replies and pushes go when nobody listens."""
+
+
+def stay() -> None:
+    """What hanging up means where there is no connection."""
+
+
+class Session:
+    """One client.
+
+    The shell sets ``push`` (a message that nobody asked for), ``deliver`` (the reply of a command that had
+    blocked) and ``hang_up`` (this client was killed). After each command it looks at ``blocked`` (further requests
+    wait; its ``deadline``, when not None, is when to call ``Engine.unblock``) and ``closing`` (flush, then close).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "address",
+        "authenticated",
+        "blocked",
+        "channels",
+        "closing",
+        "command",
+        "context",
+        "created",
+        "deliver",
+        "gate",
+        "hang_up",
+        "id",
+        "last_active",
+        "library",
+        "library_version",
+        "local_address",
+        "mute",
+        "name",
+        "no_evict",
+        "no_touch",
+        "patterns",
+        "paused",
+        "push",
+        "queued",
+        "resp",
+        "shard_channels",
+        "spoiled",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        authenticated: bool,
+        created: float,
+        push: Callable[[Push], None] = drop,
+        address: str = "",
+        local_address: str = "",
+    ) -> None:
+        self.id = number
+        self.context: Context
+        self.authenticated = authenticated
+        self.created = created
+        self.last_active = created
+        self.address = address
+        self.local_address = local_address
+        self.push = push
+        self.deliver: Callable[[Reply], None] = drop
+        self.hang_up: Callable[[], None] = stay
+        self.resp = 2
+        self.name = b""
+        self.library = b""
+        self.library_version = b""
+        self.command: CommandSpec | None = None
+        self.queued: Queued | None = None
+        self.watched: dict[tuple[Database, bytes], bool] = {}  # the value: was already over when watched
+        self.spoiled = False  # a watched key was touched
+        self.channels: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
+        self.shard_channels: dict[bytes, None] = {}
+        self.blocked: Blocked | None = None
+        self.closing = False
+        self.mute = b"ON"
+        self.paused = False
+        self.no_evict = False
+        self.no_touch = False
+        self.gate = 0
+        self.regate()
+
+    @property
+    def subscriptions(self) -> int:
+        """Channels and patterns, which share one count in the replies of SUBSCRIBE and its kin."""
+        return len(self.channels) + len(self.patterns)
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether messages may come at any time."""
+        return bool(self.channels or self.patterns or self.shard_channels)
+
+    def regate(self) -> None:
+        """Find out anew whether commands of this client may run at once; after each change that bears on it."""
+        self.gate = (
+            (0 if self.authenticated else UNAUTHENTICATED)
+            | (0 if self.queued is None else IN_MULTI)
+            | (SUBSCRIBER if self.resp == 2 and self.subscribed else 0)
+            | (PAUSED if self.paused else 0)
+            | (0 if self.mute == b"ON" else MUTED)
+        )

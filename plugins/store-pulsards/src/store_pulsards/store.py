@@ -1,0 +1,159 @@
+"""PulsardsStore: the pulsards engine behind the Store API, by connection string.
+
+``pulsards://`` is a private engine in this process; ``pulsards://host:port`` and ``pulsards+unix:///path`` are a
+pulsards server. The server speaks Redis's protocol, so its store is store-redis's with another port; the embedded
+store is the same again, with links that call the engine instead of a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio import get_running_loop
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from store_core import DSN, Capability, ReplyError, Store, Unsupported
+from store_core.parameters import Params
+from store_pulsards.embedded import EmbeddedLink, packed_arguments
+from store_pulsards.engine.engine import Engine
+from store_pulsards.engine.replies import BLOCKED
+from store_pulsards.native import PLAIN, PLAIN_DECODED, native
+from store_pulsards.server import Server
+from store_pulsards.sweeper import Sweeper
+from store_redis import RedisStore
+from store_redis.connection import RedisConnection
+from store_redis.link import Link
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+
+    from store_core.store import Server as StartedServer
+
+DEFAULT_PORT = 6410
+
+#: Commands after which a caller that never waits gives the event loop a turn: others must not starve.
+TURN_AFTER = 128
+
+
+class PulsardsStore(RedisStore):
+    """A pulsards server."""
+
+    default_port: ClassVar[int] = DEFAULT_PORT
+    name = "pulsards"
+
+    @classmethod
+    def for_dsn(cls, dsn: DSN) -> type[Store]:
+        if dsn.scheme == "pulsards" and not dsn.hosts:
+            return EmbeddedStore
+        return PulsardsStore
+
+    @classmethod
+    async def start_server(cls, dsn: DSN, params: Params) -> StartedServer:
+        from store_pulsards.process import start_pulsards  # processes are rarely started
+
+        return await start_pulsards(dsn, params)
+
+
+class EmbeddedStore(PulsardsStore):
+    """An engine of this store's own, in this process.
+
+    The data lives as long as the store, whatever event loops come and go. Parameters that concern a network
+    connection are accepted, so that a program can move to a server by its connection string alone; there is no
+    connection here for them to change.
+    """
+
+    capabilities = PulsardsStore.capabilities - {Capability.START}
+
+    def __init__(self, dsn: DSN, params: Params) -> None:
+        super().__init__(dsn, params)
+        self.engine = Engine()
+        self._encoding = params["encoding"] if params["decode_responses"] else None
+        self._plain = PLAIN if self._encoding is None else PLAIN_DECODED
+        self._resp: int = params["protocol"]
+        self._sweeper: Sweeper | None = None
+        # The link that execute uses when nothing stands between a caller and the engine; else None.
+        self._direct: EmbeddedLink | None = None
+        self._turns = 0
+        self._socket_server: Server | None = None
+
+    @classmethod
+    def path_parameters(cls, dsn: DSN) -> Mapping[str, str]:
+        if dsn.path.strip("/"):
+            raise Unsupported("pulsards", "a file", "this version keeps data in memory; use pulsards://")
+        return {}
+
+    async def connect(self) -> RedisConnection:
+        self.bind()
+        if self._sweeper is None:
+            self._sweeper = Sweeper(self.engine, get_running_loop())
+        link = EmbeddedLink(self.engine, self._sweeper, self._resp, self._encoding)
+        try:
+            if self.params["db"]:
+                await link.send(("SELECT", self.params["db"]))
+            if self.params["client_name"]:
+                await link.send(("CLIENT", "SETNAME", self.params["client_name"]))
+        except BaseException:
+            link.close()
+            raise
+        return RedisConnection(self, link)
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            shared = not self._routes[args[0]]
+        except (KeyError, IndexError, TypeError):
+            # A name not seen before, no name at all, or one that is no text: the slow path knows which.
+            shared = False
+        link = self._direct
+        if not shared or link is None or options or link.loop is not get_running_loop() or link.load():
+            return await self._execute(args, options)
+        self._turns += 1
+        if self._turns >= TURN_AFTER:
+            self._turns = 0
+            await asyncio.sleep(0)
+            return await self._execute(args, options)
+        reply = link.run(packed_arguments(args))
+        if type(reply) in self._plain:
+            return reply
+        if reply is BLOCKED:
+            return await link.blocked()
+        value = native(reply, self._resp, self._encoding)
+        if isinstance(value, ReplyError):
+            raise value
+        return value
+
+    def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
+        from store_pulsards.client import connection_kind
+
+        return connection_kind(self)
+
+    async def serve_socket(self, sock: socket.socket) -> None:
+        """Serve the engine on a connected socket: how redis-py's own connections reach it."""
+        if self._socket_server is None:
+            self._socket_server = Server(self.engine)
+        await self._socket_server.serve_socket(sock)
+
+    async def _open_shared(self) -> None:
+        await super()._open_shared()
+        link = self._links[0] if self._links else None
+        if isinstance(link, EmbeddedLink) and not self.namespace and self.encoding == "utf-8":
+            self._direct = link
+
+    def _on_lost(self, link: Link) -> None:
+        super()._on_lost(link)
+        if link is self._direct:
+            self._direct = None
+
+    async def _close(self) -> None:
+        await super()._close()
+        self._direct = None
+        if self._sweeper is not None:
+            self._sweeper.close()
+        if self._socket_server is not None:
+            await self._socket_server.close()
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        self._direct = None
+        self._sweeper = None
+        self._socket_server = None
