@@ -30,6 +30,11 @@ class Sweeper:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def wakes_at(self) -> float | None:
+        """When the timer fires, in the loop's time; None: there is no timer."""
+        return None if self._timer is None else self._timer.when()
+
     def stir(self) -> None:
         """Commands have run and may have set an expiry: find out soon, once for all of them."""
         if not self.stirred:

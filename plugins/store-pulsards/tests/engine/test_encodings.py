@@ -51,6 +51,8 @@ def test_integers(text: bytes) -> None:
     assert encodings.is_integer(text)
 
 
-@pytest.mark.parametrize("text", [b"", b"-", b"--1", b"01", b"-0", b"+1", b" 1", b"1.0", b"9223372036854775808", b"1_0"])
+@pytest.mark.parametrize(
+    "text", [b"", b"-", b"--1", b"01", b"-0", b"+1", b" 1", b"1.0", b"9223372036854775808", b"1_0"]
+)
 def test_texts_that_are_no_integers(text: bytes) -> None:
     assert not encodings.is_integer(text)

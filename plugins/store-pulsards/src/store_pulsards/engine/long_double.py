@@ -103,7 +103,7 @@ def _from_decimal(digits: bytes) -> int:
 
 
 def _to_decimal(number: int) -> bytes:
-    if number.bit_length() < 13_000:
+    if number.bit_length() < 14_000:  # 4215 digits
         return b"%d" % number
     high, low = divmod(number, 10**4000)
     return b"%d%04000d" % (high, low)
