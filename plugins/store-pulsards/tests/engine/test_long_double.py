@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from store_pulsards.engine import long_double

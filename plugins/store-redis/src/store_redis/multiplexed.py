@@ -16,9 +16,7 @@ sleeps (``busy_poll``), as long as that pays.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
-from contextlib import suppress
 from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
@@ -270,10 +268,11 @@ class MultiplexedLink(Link, asyncio.Protocol):
         self.closed = True
         self._waiters.clear()
         transport, self._transport = self._transport, None
-        if transport is not None:
-            # The loop can run nothing any more, so the transport's own close would fail; the server is told at least.
-            with suppress(OSError):
-                transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        # The loop runs nothing any more, so the transport's public close would fail and the socket stay open until it
+        # is collected; what the loop would have called is called here. uvloop closes its sockets with the loop.
+        close = getattr(transport, "_call_connection_lost", None)
+        if close is not None:
+            close(None)
 
     def _fail(self, error: StoreError) -> None:
         if self.closed:
