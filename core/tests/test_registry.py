@@ -351,7 +351,7 @@ def test_metadata_that_is_damaged_costs_the_others_nothing(site, stores, damage)
 def test_damaged_entry_points_are_told_of(site, stores, caplog):
     site.install("damaged-store", "acme")
     assert "acme" not in stores
-    assert "ignored the entry points of damaged-store" in caplog.text
+    assert "ignored the line 'acme' in the entry points of damaged-store" in caplog.text
 
 
 def test_a_dict_of_the_registry_never_raises_and_imports_nothing(site, stores, monkeypatch):

@@ -124,7 +124,9 @@ class PulsardsCommands(SphinxDirective):
     def _section(self, group: str, specs: list[Any]) -> nodes.section:
         section = nodes.section(ids=[nodes.make_id(f"commands-{group}")])
         section += nodes.title("", group.replace("-", " ").capitalize())
-        named = [part for spec in specs for part in ((spec, *spec.subcommands.values()) if spec.subcommands else (spec,))]
+        named = [
+            part for spec in specs for part in ((spec, *spec.subcommands.values()) if spec.subcommands else (spec,))
+        ]
         rows = [
             (code(spec.name.replace("|", " ").upper()), spec.summary or "A container of subcommands.", spec.since)
             for spec in sorted(named, key=lambda spec: spec.name)

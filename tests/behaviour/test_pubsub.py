@@ -132,15 +132,19 @@ async def test_close_ends_the_reader(store: Store) -> None:
     pubsub = store.pubsub()
     await pubsub.subscribe("c")
 
-    async def read() -> list[Message]:
-        return [message async for message in pubsub]
+    received: list[Message] = []
+
+    async def read() -> None:
+        async for message in pubsub:
+            received.append(message)  # noqa: PERF401 - the test looks at it while it grows
 
     reading = asyncio.create_task(read())
     await pubsub.publish("c", "last")
-    await eventually(lambda: not pubsub._mailbox._messages)
+    await eventually(lambda: received)
     await pubsub.close()
     await pubsub.close()
-    assert [message.data for message in await reading] == [b"last"]
+    await reading
+    assert [message.data for message in received] == [b"last"]
     with pytest.raises(StoreClosed):
         await pubsub.subscribe("c")
 

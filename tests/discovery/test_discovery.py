@@ -33,7 +33,7 @@ def test_installing_a_backend_brings_the_core(base, wheel):
 def test_the_installed_backend_is_listed_and_neither_it_nor_its_library_is_imported(base):
     listed, loaded = base.run(LIST + "show([listed, sorted(sys.modules)])")
     assert listed["redis"] == listed["valkeys"] == listed["unix"] == "store_redis:RedisStore"
-    assert "importlib_metadata" in loaded
+    assert "store_core.installed" in loaded
     assert not {"store_redis", "redis", "hiredis", "pluggy"} & set(loaded)
 
 

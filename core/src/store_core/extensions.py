@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from store_core.errors import ExtensionError
-from store_core.registry import Claim, data_stores
+from store_core.installed import Claim
+from store_core.registry import data_stores
 
 if TYPE_CHECKING:
     from pluggy import PluginManager

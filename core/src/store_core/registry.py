@@ -11,13 +11,12 @@ distributions. A backend that is broken costs the others nothing.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from store_core.errors import (
     BackendBlocked,
@@ -27,11 +26,10 @@ from store_core.errors import (
     IncompatibleBackend,
     UnknownBackend,
 )
+from store_core.installed import Claim, normalized, scan
 
 if TYPE_CHECKING:
     from store_core.store import Store
-
-logger = logging.getLogger(__name__)
 
 BACKENDS_GROUP = "store_core.backends"
 EXTENSIONS_GROUP = "store_core.extensions"
@@ -50,21 +48,8 @@ KNOWN_DISTRIBUTIONS: Mapping[str, str] = {
     "pulsards+unix": "store-pulsards",
 }
 
-#: Name of a distribution that does not tell its own.
-UNKNOWN = "unknown"
-
 _ErrorT = TypeVar("_ErrorT", bound=BackendError)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
-_HEADER = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
-
-
-class Claim(NamedTuple):
-    """One entry point of an installed distribution."""
-
-    name: str
-    value: str
-    distribution: str
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +224,7 @@ class DataStores(Mapping[str, Backend]):
             return None
         pin = os.environ.get(pin_variable(scheme))
         if pin:
-            pinned = [claim for claim in claims if _normalized(claim.distribution) == _normalized(pin)]
+            pinned = [claim for claim in claims if normalized(claim.distribution) == normalized(pin)]
             return _backend(scheme, pinned, "pin") if pinned else _badly_pinned(scheme, pin, claims)
         return _backend(scheme, claims, "entry point")
 
@@ -280,58 +265,15 @@ def pin_variable(scheme: str) -> str:
 
 
 def _scan() -> tuple[dict[str, list[Claim]], list[Claim]]:
-    points = _entry_points()
+    groups = scan()
     found: dict[str, list[Claim]] = {}
-    for claim in _claims_of(points, BACKENDS_GROUP):
+    for claim in groups.get(BACKENDS_GROUP, ()):
         found.setdefault(claim.name.lower(), []).append(claim)
-    return found, sorted(_claims_of(points, EXTENSIONS_GROUP))
-
-
-def _entry_points() -> list[Any]:
-    from importlib_metadata import distributions, entry_points  # not before it is needed: as much as all else here
-
-    try:
-        return list(entry_points())
-    except Exception:
-        logger.debug("an installed distribution has broken metadata; reading one by one", exc_info=True)
-    found: dict[str, list[Any]] = {}
-    for distribution in distributions():
-        name, _ = _provenance(distribution)
-        try:
-            # The first on sys.path is the one that is imported; what it hides does not count.
-            found.setdefault(_normalized(name), list(distribution.entry_points))
-        except Exception as error:  # noqa: BLE001 - whatever its text makes the parser raise
-            logger.warning("ignored the entry points of %s: %s: %s", name, type(error).__name__, error)
-    return [point for points in found.values() for point in points]
-
-
-def _claims_of(points: Iterable[Any], group: str) -> list[Claim]:
-    # A distribution seen twice on sys.path offers the same thing twice; the dict keeps one.
-    unique: dict[tuple[str, str, str], Claim] = {}
-    for point in points:
-        if point.group != group:
-            continue
-        # 'module : Class [extra]' is an entry point too.
-        value = "".join(point.value.partition("[")[0].split())
-        claim = Claim(point.name, value, *_provenance(point.dist))
-        unique.setdefault((_normalized(claim.distribution), claim.name.lower(), value), claim)
-    return list(unique.values())
-
-
-def _provenance(distribution: Any) -> tuple[str, str]:
-    """Name and version; from the text where there is one, since importlib_metadata would import email to read it."""
-    try:
-        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
-        if text:
-            headers = dict(_HEADER.findall(text.replace("\r", "").partition("\n\n")[0]))
-            return headers["Name"], headers["Version"]
-        return str(distribution.name), str(distribution.version)
-    except Exception:  # noqa: BLE001 - a half-removed distribution has neither, and must not hinder the others
-        return UNKNOWN, ""
+    return found, sorted(groups.get(EXTENSIONS_GROUP, ()))
 
 
 def _backend(scheme: str, claims: list[Claim], origin: str) -> Backend:
-    first, *rivals = sorted(claims, key=lambda claim: (_normalized(claim.distribution), claim.value))
+    first, *rivals = sorted(claims, key=lambda claim: (normalized(claim.distribution), claim.value))
     conflict = ""
     names = list(dict.fromkeys(claim.distribution for claim in (first, *rivals)))
     if len(names) > 1:
@@ -357,11 +299,7 @@ def _is_allowed(claim: Claim) -> bool:
     block = os.environ.get("STORE_BLOCK")
     if not block:
         return True
-    return _normalized(claim.distribution) not in {_normalized(name.strip()) for name in block.split(",")}
-
-
-def _normalized(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+    return normalized(claim.distribution) not in {normalized(name.strip()) for name in block.split(",")}
 
 
 def _with_colon(target: str) -> str:

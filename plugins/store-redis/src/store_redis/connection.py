@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _UNANSWERED = frozenset({name for name in INSTEAD if name.endswith("SUBSCRIBE")} | {"MONITOR", "PSYNC", "SYNC"})
 
 
+#: Seconds that a server may be late with a blocked client's timeout: it looks ten times a second, unless it is busy.
+SLACK = 1.0
+
+
 class RedisConnection(Connection):
     """A link and the store that it belongs to."""
 
@@ -80,7 +84,7 @@ async def wait_blocking(link: Link, args: tuple[Any, ...], timeout: float | None
     """Send a blocking command; its reply may take its own time beyond the link's timeout."""
     if timeout is None:
         wait = waiting_time(args)
-        timeout = wait + link.timeout if wait and link.timeout else 0
+        timeout = wait + max(link.timeout, SLACK) if wait and link.timeout else 0
     return await _within(link, link.send_patient(args), timeout)
 
 
