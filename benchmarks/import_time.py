@@ -55,17 +55,18 @@ def main() -> int:
         programs["redis"] = "import asyncio, store_core; store_core.create_store('redis://')" + NO_REDIS_PY
     if importlib.util.find_spec("store_pulsards"):
         programs["pulsards"] = FIRST_REPLY.format(url="pulsards://") + NO_REDIS_PY
-    medians = measure(programs, runs)
-    print(f"{'median of ' + str(runs):46} {'total':>9} {'over asyncio':>13}")
+    times = measure(programs, runs)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"{f'{runs} fresh interpreters':46} {'best':>9} {'median':>9} {'over asyncio':>13}")
     for name, median in medians.items():
-        print(f"{LABELS[name]:46} {median:6.1f} ms {median - medians['asyncio']:10.1f} ms")
+        print(f"{LABELS[name]:46} {min(times[name]):6.1f} ms {median:6.1f} ms {median - medians['asyncio']:10.1f} ms")
     missed = [text for text in (import_verdict(medians), first_reply_verdict(medians)) if text]
     print("\n".join(missed) or "every mark is met")
     return 1 if missed else 0
 
 
-def measure(programs: Mapping[str, str], runs: int) -> dict[str, float]:
-    """Median milliseconds of each program."""
+def measure(programs: Mapping[str, str], runs: int) -> dict[str, list[float]]:
+    """Milliseconds of each program, one number a run."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     with tempfile.TemporaryDirectory() as bytecode:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STORE_"))}
@@ -75,7 +76,7 @@ def measure(programs: Mapping[str, str], runs: int) -> dict[str, float]:
                 elapsed = once(program, environment)
                 if turn:  # the first turn compiles
                     times[name].append(elapsed)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
 
 
 def once(program: str, environment: Mapping[str, str]) -> float:

@@ -153,9 +153,8 @@ def main() -> None:
     with asyncio.Runner() as runner:
         # The server's store lives on a loop of its own, so that the measured loops are fresh.
         server = None if options.dsn else runner.run(_start())
-        dsn = options.dsn or server.dsn
         print_header()
-        rows = measure(dsn, options.rounds, options.seconds)
+        rows = measure(options.dsn if server is None else server.dsn, options.rounds, options.seconds)
         if server is not None:
             runner.run(server.close())
     about = {"python": platform.python_version(), "machine": platform.machine(), "rounds": options.rounds}

@@ -27,6 +27,8 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_use_rtype = False
+smartquotes = False
 python_use_unqualified_type_names = True
 
 html_theme = "furo"

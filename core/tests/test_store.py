@@ -321,7 +321,7 @@ async def test_the_results_are_there_at_the_end_of_the_block(kind):
 @pytest.mark.parametrize("kind", ["pipeline", "transaction"])
 async def test_the_first_error_is_raised_and_names_its_command(kind):
     async with create_store("memory://") as store:
-        with pytest.raises(ReplyError, match="not an integer") as caught:  # noqa: PT012 - raised at the end of the block
+        with pytest.raises(ReplyError, match="not an integer") as caught:
             async with getattr(store, kind)() as block:
                 block.execute("SET", "a", "secret")
                 block.execute("INCR", "a")
@@ -344,7 +344,7 @@ async def test_errors_stay_in_the_results_for_those_who_ask(kind):
 @pytest.mark.parametrize("kind", ["pipeline", "transaction"])
 async def test_a_block_that_raises_runs_nothing(kind):
     async with create_store("memory://") as store:
-        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the error comes after a command
+        with pytest.raises(ZeroDivisionError):
             async with getattr(store, kind)() as block:
                 block.execute("SET", "a", 1)
                 block.execute("SET", "a", 1 / 0)
@@ -381,7 +381,7 @@ async def test_a_block_that_has_ended_takes_no_more_commands_and_is_not_entered_
 
 async def test_a_watched_key_that_changes_aborts_the_transaction():
     async with create_store("memory://") as store:
-        with pytest.raises(TransactionAborted):  # noqa: PT012 - raised at the end of the block
+        with pytest.raises(TransactionAborted):
             async with store.transaction(watch="a") as transaction:
                 await store.execute("SET", "a", 1)
                 transaction.execute("SET", "a", 2)

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.conftest import eventually
 
 from store_core import Store, Timeout, create_store
-from tests.conftest import eventually
 
 
 async def test_a_blocked_caller_gets_what_is_pushed_later(store: Store) -> None:

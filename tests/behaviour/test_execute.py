@@ -149,7 +149,9 @@ async def test_refusals_are_the_same_everywhere(store: Store, args: tuple[str, .
     assert str(caught.value) == error
 
 
-@pytest.mark.parametrize("name", ["SELECT", "multi", b"WATCH", "SUBSCRIBE", "MONITOR", "HELLO", "RESET", "QUIT", "AUTH"])
+@pytest.mark.parametrize(
+    "name", ["SELECT", "multi", b"WATCH", "SUBSCRIBE", "MONITOR", "HELLO", "RESET", "QUIT", "AUTH"]
+)
 async def test_what_would_change_the_shared_connection_is_refused_with_what_to_call(store: Store, name: str) -> None:
     with pytest.raises(Unsupported, match="use store"):
         await store.execute(name, "0")

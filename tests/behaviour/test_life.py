@@ -230,7 +230,13 @@ async def test_no_secret_shows_in_reprs_logs_errors_or_pickles(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with create_store(network_url, password="hunter2-secret", username="default") as store:
-        texts = [repr(store), repr(store.params), str(store.params), repr(vars(store)), pickle.dumps(store.params).decode("latin-1")]
+        texts = [
+            repr(store),
+            repr(store.params),
+            str(store.params),
+            repr(vars(store)),
+            pickle.dumps(store.params).decode("latin-1"),
+        ]
         texts.append(pickle.dumps(store).decode("latin-1"))
         try:
             await store.ping()

@@ -7,9 +7,9 @@ import contextlib
 from typing import Any
 
 import pytest
+from tests.conftest import eventually
 
 from store_core import Message, Store, StoreClosed, create_store
-from tests.conftest import eventually
 
 
 async def test_every_message_after_subscribe_returned_arrives_in_order(store: Store) -> None:

@@ -12,7 +12,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "package_index.py"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        [sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, timeout=100, check=False
+    )
 
 
 def test_the_answers_are_the_same_on_every_store(servers: Servers) -> None:

@@ -71,7 +71,7 @@ def _in_directories() -> list[tuple[str, Reader]] | None:
 
 
 def _is_known(finder: Any) -> bool:
-    return getattr(finder, "find_distributions", None) is None or finder.__module__ in _KNOWN_FINDERS
+    return getattr(finder, "find_distributions", None) is None or getattr(finder, "__module__", "") in _KNOWN_FINDERS
 
 
 def _read(folder: str, file: str) -> str:

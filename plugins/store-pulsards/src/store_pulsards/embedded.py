@@ -43,15 +43,15 @@ class EmbeddedLink(Link):
         self._sweeper = sweeper
         self._resp = resp
         self._encoding = encoding
-        # While a command blocks, its future, and what was called after it.
-        self._blocked: asyncio.Future[Any] | None = None
+        #: While a command blocks, its future; what was called after it waits.
+        self.blocking: asyncio.Future[Any] | None = None
         self._waiting: deque[tuple[asyncio.Future[Any], list[bytes]]] = deque()
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:
         future = self.loop.create_future()
         packed = packed_arguments(args)
-        if self._blocked is not None:
+        if self.blocking is not None:
             self._waiting.append((future, packed))
         else:
             self._run(future, packed)
@@ -90,7 +90,7 @@ class EmbeddedLink(Link):
         self._encoding = None
 
     def load(self) -> int:
-        return len(self._waiting) + (self._blocked is not None)
+        return len(self._waiting) + (self.blocking is not None)
 
     def close(self) -> None:
         if self.closed:
@@ -99,12 +99,12 @@ class EmbeddedLink(Link):
         self._engine.close_session(self.session)
         self._cancel_deadline()
         lost = "the connection to the embedded engine was closed"
-        if self._blocked is not None and not self._blocked.done():
-            self._blocked.set_exception(make(ConnectionLost, lost))
+        if self.blocking is not None and not self.blocking.done():
+            self.blocking.set_exception(make(ConnectionLost, lost))
         for future, _ in self._waiting:
             if not future.done():
                 future.set_exception(make(ConnectionFailed, f"{lost}; the command was not run"))
-        self._blocked = None
+        self.blocking = None
         self._waiting.clear()
         if self.on_lost is not None:
             self.on_lost(self)
@@ -112,7 +112,7 @@ class EmbeddedLink(Link):
     def abandon(self) -> None:
         self.closed = True
         self._engine.close_session(self.session)
-        self._blocked = None
+        self.blocking = None
         self._waiting.clear()
 
     def _run(self, future: asyncio.Future[Any], args: list[bytes]) -> None:
@@ -123,7 +123,7 @@ class EmbeddedLink(Link):
             self._settle(future, reply)
 
     def _block(self, future: asyncio.Future[Any]) -> None:
-        self._blocked = future
+        self.blocking = future
         future.add_done_callback(self._forget)
         blocked = self.session.blocked
         if blocked is not None:
@@ -144,12 +144,12 @@ class EmbeddedLink(Link):
             future.set_result(value)
 
     def _forget(self, future: asyncio.Future[Any]) -> None:
-        if future.cancelled() and future is self._blocked:
+        if future.cancelled() and future is self.blocking:
             self.close()
 
     def _deliver(self, reply: Reply) -> None:
         self._cancel_deadline()
-        future, self._blocked = self._blocked, None
+        future, self.blocking = self.blocking, None
         if future is not None:
             self._settle(future, reply)
         # What waited goes on in a turn of its own, never inside the command that served us.
@@ -157,7 +157,7 @@ class EmbeddedLink(Link):
             self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        while self._waiting and self._blocked is None:
+        while self._waiting and self.blocking is None:
             self._run(*self._waiting.popleft())
 
     def _await_deadline(self) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio import get_running_loop
 from collections.abc import Mapping
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from store_core import DSN, Capability, ReplyError, Store, Unsupported
@@ -86,7 +86,7 @@ class EmbeddedStore(PulsardsStore):
     async def connect(self) -> RedisConnection:
         self.bind()
         if self._sweeper is None:
-            self._sweeper = Sweeper(self.engine, get_running_loop())
+            self._sweeper = Sweeper(self.engine, asyncio.get_running_loop())
         link = EmbeddedLink(self.engine, self._sweeper, self._resp, self._encoding)
         try:
             if self.params["db"]:
@@ -105,7 +105,14 @@ class EmbeddedStore(PulsardsStore):
             # A name not seen before, no name at all, or one that is no text: the slow path knows which.
             shared = False
         link = self._direct
-        if not shared or link is None or options or link.loop is not get_running_loop() or link.load():
+        if (
+            not shared
+            or link is None
+            or options
+            or link.blocking is not None
+            or link.thread != get_ident()
+            or not link.loop_runs()
+        ):
             return await self._execute(args, options)
         self._turns += 1
         if self._turns >= TURN_AFTER:

@@ -9,9 +9,9 @@ it: no connection yet, an option, a namespace, a full buffer, a name that was no
 from __future__ import annotations
 
 import asyncio
-from asyncio import get_running_loop
 from collections.abc import Mapping, Sequence
 from operator import methodcaller
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from store_core import (
@@ -102,7 +102,14 @@ class RedisStore(Store):
             # A name not seen before, no name at all, or one that is no text: the slow path knows which.
             shared = False
         link = self._link
-        if shared and link is not None and not options and link.writable is None and link.loop is get_running_loop():
+        if (
+            shared
+            and link is not None
+            and not options
+            and link.writable is None
+            and link.thread == get_ident()
+            and link.loop_runs()
+        ):
             return await link.send(args)
         return await self._execute(args, options)
 
@@ -183,7 +190,7 @@ class RedisStore(Store):
             await send(connection.link, ("FLUSHDB",))
 
     async def _close(self) -> None:
-        loop_changed = self._loop is not None and self._loop is not get_running_loop()
+        loop_changed = self._loop is not None and self._loop is not asyncio.get_running_loop()
         if loop_changed:
             self._abandon()
             return
