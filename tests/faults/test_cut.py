@@ -202,11 +202,11 @@ async def test_a_watch_given_back_while_its_connection_breaks_disturbs_nobody(
 ) -> None:
     async with create_store(proxy.url) as store:
         for _ in range(5):
-            async with store.transaction(watch=["watched"]):
-                watching = proxy.connections[-1]
+            async with store.transaction(watch=["watched"]) as transaction:
+                watching, link = proxy.connections[-1], transaction._watch.link
                 watching.hold()  # the UNWATCH at the end stays without a reply
             watching.cut()
-            await watching.closed.wait()
+            await eventually(lambda: link.closed)
         assert await store.ping()
     assert not caplog.records
 
@@ -221,6 +221,7 @@ async def test_a_blocking_command_that_was_cut_is_connection_lost(proxy: Through
         with pytest.raises(ConnectionLost):
             async with asyncio.timeout(30):
                 await waiting
+        await eventually(lambda: _none_blocked(store))
         await store.execute("RPUSH", "queue", "x")
         assert await store.execute("BLPOP", "queue", 1) == [b"queue", b"x"]
 
@@ -228,6 +229,10 @@ async def test_a_blocking_command_that_was_cut_is_connection_lost(proxy: Through
 async def _blocked(store: Store) -> bool:
     clients: bytes = await store.execute("CLIENT", "LIST")
     return b"cmd=blpop" in clients
+
+
+async def _none_blocked(store: Store) -> bool:
+    return not await _blocked(store)
 
 
 async def test_a_connection_of_ones_own_that_was_cut_stays_closed(proxy: Through) -> None:

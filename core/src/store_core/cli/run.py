@@ -61,7 +61,7 @@ def _fail(message: str, status: int = 1) -> int:
 def _sentence(error: Any) -> str:
     """What is wrong, as the other messages say it: no capital, no full stop."""
     text = str(error.format_message()).strip().rstrip(".")
-    return text[:1].lower() + text[1:]
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _command(error: Any) -> str:

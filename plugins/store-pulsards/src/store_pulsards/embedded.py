@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from typing import Any
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError
@@ -185,14 +184,20 @@ class EmbeddedLink(Link):
 
 
 def packed_arguments(args: tuple[Any, ...]) -> list[bytes]:
-    """The arguments as the engine takes them, in the encodings that hiredis gives them on a wire."""
-    return [arg if type(arg) is bytes else _bytes(args, index) for index, arg in enumerate(args)]
+    """The arguments as the engine takes them: as hiredis would have written them on a wire.
+
+    Raises:
+        ArgumentError: One is of a type that cannot be sent.
+    """
+    try:
+        return [
+            arg if type(arg) is bytes else arg.encode() if type(arg) is str else _bytes(args, index)
+            for index, arg in enumerate(args)
+        ]
+    except UnicodeEncodeError:
+        return [_bytes(args, index) for index in range(len(args))]
 
 
 def _bytes(args: tuple[Any, ...], index: int) -> bytes:
-    arg = args[index]
-    if type(arg) is str:
-        with suppress(UnicodeEncodeError):
-            return arg.encode()
     value = plain(args, index)
     return value if isinstance(value, bytes) else str(value).encode()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from store_core import ArgumentError, Connection, StoreClosed, Timeout, Unsupported
+from store_core import ArgumentError, Connection, ConnectionFailed, StoreClosed, StoreError, Timeout, Unsupported
 from store_redis.commands import INSTEAD, WAITS, upper, waiting_time
 from store_redis.encoding import encoded
-from store_redis.errors import make
+from store_redis.errors import ConnectionTimeout, make
 from store_redis.link import Link
 
 if TYPE_CHECKING:
@@ -71,13 +72,10 @@ def check_options(options: dict[str, Any]) -> float | None:
 
 async def send(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
     """Send a command once the link takes more, and wait for its reply."""
-    while link.writable is not None:
-        await asyncio.shield(link.writable)
-    if link.closed:
-        raise make(StoreClosed, f"the connection to {link.address} is closed")
-    if timeout is None:
-        return await link.send(args)
-    return await _within(link, link.send_patient(args), timeout)
+    if timeout is not None:
+        return await within(timeout, link.address, _send_patient(link, args))
+    await until_writable(link, link.timeout)
+    return await link.send(args)
 
 
 async def wait_blocking(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
@@ -85,15 +83,44 @@ async def wait_blocking(link: Link, args: tuple[Any, ...], timeout: float | None
     if timeout is None:
         wait = waiting_time(args)
         timeout = wait + max(link.timeout, SLACK) if wait and link.timeout else 0
-    return await _within(link, link.send_patient(args), timeout)
+    return await within(timeout, link.address, _send_patient(link, args))
 
 
-async def _within(link: Link, reply: asyncio.Future[Any], seconds: float) -> Any:
+async def until_writable(link: Link, seconds: float = 0) -> None:
+    """Wait until the link takes commands; gives up when it has taken none for so long (0: never gives up).
+
+    Raises:
+        ConnectionFailed: It broke meanwhile, or took none in time; nothing was sent.
+    """
+    while link.writable is not None:
+        try:
+            async with asyncio.timeout(seconds or None):
+                await asyncio.shield(link.writable)
+        except TimeoutError as error:
+            message = f"{link.address} took no more commands within {seconds:g} s; the command was not sent"
+            raise make(ConnectionTimeout, message) from error
+    if link.closed:
+        raise make(ConnectionFailed, f"the connection to {link.address} was lost; the command was not sent")
+
+
+async def within(seconds: float, address: str, reply: Awaitable[Any]) -> Any:
+    """What is awaited, unless it takes longer; 0 is for ever.
+
+    Raises:
+        Timeout: It took longer.
+    """
     try:
         async with asyncio.timeout(seconds or None):
             return await reply
     except TimeoutError as error:
-        raise make(Timeout, f"no reply from {link.address} within {seconds:g} s") from error
+        if isinstance(error, StoreError):
+            raise
+        raise make(Timeout, f"no reply from {address} within {seconds:g} s") from error
+
+
+async def _send_patient(link: Link, args: tuple[Any, ...]) -> Any:
+    await until_writable(link)
+    return await link.send_patient(args)
 
 
 def in_encoding(args: tuple[Any, ...], encoding: str) -> tuple[Any, ...]:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from store_core import DSN, ConnectionFailed, ConnectionLost, DSNError, ReplyError, StoreError
+from store_core.dsn import MASK
 from store_core.parameters import Params
-from store_redis.errors import ConnectionTimeout, make
+from store_redis.errors import ConnectionTimeout, make, reply_error
 from store_redis.multiplexed import MultiplexedLink
 
 DEFAULT_HOST = "127.0.0.1"
@@ -86,14 +87,26 @@ class Dialer:
         return link
 
     async def _shake_hands(self, link: MultiplexedLink) -> None:
-        greeting, rest = self._greeting(), self._introduction()
-        replies = await link.send_batch([greeting, *rest])
-        if greeting[0] == "HELLO" and _knows_no_hello(replies[0]):
+        replies = await self._ask(link, [self._greeting(), *self._introduction()])
+        if _knows_no_hello(replies[0]) and not link.closed:
             older = [command for command in (self._auth(), self._select()) if command]
-            replies = await link.send_batch([*older, ("PING",)])
+            replies = await self._ask(link, [*older, ("PING",)])
         for reply in replies:
-            if isinstance(reply, ReplyError) and not _is_harmless(reply):
-                raise reply
+            if isinstance(reply, Exception) and not _is_harmless(reply):
+                raise self._turned_away(reply) if isinstance(reply, ReplyError) and link.closed else reply
+
+    async def _ask(self, link: MultiplexedLink, commands: list[tuple[Any, ...]]) -> list[Any]:
+        # One future for each: what a server said before it closed the connection is not lost with the rest.
+        replies = await asyncio.gather(*map(link.send, commands), return_exceptions=True)
+        return [self._without_password(reply) if isinstance(reply, ReplyError) else reply for reply in replies]
+
+    def _without_password(self, reply: ReplyError) -> ReplyError:
+        # A server that does not know AUTH may repeat its arguments.
+        password = self.params["password"]
+        return reply_error(str(reply).replace(password, MASK)) if password and password in str(reply) else reply
+
+    def _turned_away(self, reply: ReplyError) -> ConnectionFailed:
+        return make(ConnectionFailed, f"cannot connect to {self.address}: it said {str(reply)!r} and closed")
 
     def _greeting(self) -> tuple[Any, ...]:
         hello: tuple[Any, ...] = ("HELLO", self.params["protocol"])
@@ -122,14 +135,17 @@ class Dialer:
         if isinstance(error, ReplyError):
             error.add_note(f"while connecting to {self.address}")
             return error
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
             return make(ConnectionTimeout, f"cannot connect to {self.address} within {timeout:g} s")
+        if isinstance(error, TimeoutError) and not isinstance(error, StoreError):
+            return make(ConnectionTimeout, f"cannot connect to {self.address}: {error.strerror}")
         if isinstance(error, ConnectionLost):
             return make(ConnectionFailed, f"cannot connect to {self.address}: {error}")
         if isinstance(error, StoreError):
             return error
         if isinstance(error, ssl.SSLError):
-            return make(ConnectionFailed, f"cannot connect to {self.address}: TLS failed ({error.reason or error})")
+            reason = getattr(error, "verify_message", None) or error.reason or error
+            return make(ConnectionFailed, f"cannot connect to {self.address}: TLS failed ({reason})")
         if isinstance(error, OSError | UnicodeError):
             reason = getattr(error, "strerror", None) or error
             return make(ConnectionFailed, f"cannot connect to {self.address}: {reason}")
@@ -152,13 +168,11 @@ def tls_context(params: Params) -> ssl.SSLContext:
     Raises:
         DSNError: A file cannot be read, or is no certificate or key.
     """
-    context = ssl.create_default_context()
-    if not params["tls_verify"]:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     try:
-        if params["tls_ca_file"]:
-            context.load_verify_locations(params["tls_ca_file"])
+        context = ssl.create_default_context(cafile=params["tls_ca_file"])
+        if not params["tls_verify"]:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
         if params["tls_cert_file"]:
             # A callable, so that OpenSSL never asks for a password on the terminal.
             context.load_cert_chain(
@@ -173,7 +187,6 @@ def _knows_no_hello(reply: Any) -> bool:
     return isinstance(reply, ReplyError) and "unknown command" in str(reply).lower()
 
 
-def _is_harmless(reply: ReplyError) -> bool:
+def _is_harmless(error: Exception) -> bool:
     # CLIENT SETINFO is newer than HELLO, and an ACL may forbid it: the library's name is a courtesy.
-    text = str(reply).lower()
-    return "setinfo" in text
+    return isinstance(error, ReplyError) and "setinfo" in str(error).lower()

@@ -71,6 +71,16 @@ def make(kind: type[ErrorT], message: str) -> ErrorT:
     return _also_redis(kind, _MATCHING[kind])(message) if "redis.exceptions" in sys.modules else kind(message)
 
 
+def copied(error: ErrorT) -> ErrorT:
+    """The same error as another object: one that is raised in many tasks would gather all their tracebacks."""
+    copy = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    if hasattr(error, "__notes__"):
+        copy.__notes__ = list(error.__notes__)
+    copy.__cause__ = error.__cause__
+    return copy
+
+
 def reply_error(message: str) -> ReplyError:
     """The error of an error reply: what hiredis calls for each one."""
     if "redis.exceptions" not in sys.modules:

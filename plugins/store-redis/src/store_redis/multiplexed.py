@@ -25,7 +25,7 @@ from hiredis import PushNotification, Reader, pack_command
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
 from store_redis.encoding import pack
-from store_redis.errors import make, reply_error
+from store_redis.errors import copied, make, reply_error
 from store_redis.link import Link
 
 NOTHING = object()
@@ -287,7 +287,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
         waiters, self._waiters = self._waiters, deque()
         for index, waiter in enumerate(waiters):
             if not waiter.done():
-                waiter.set_exception(_copy(error) if index < written else self._not_sent(error))
+                waiter.set_exception(copied(error) if index < written else self._not_sent(error))
         self.resume_writing()
         if self._transport is not None:
             self._transport.abort()
@@ -337,10 +337,3 @@ class MultiplexedLink(Link, asyncio.Protocol):
 
 def _protocol_error(message: str) -> StoreError:
     return make(ConnectionLost, f"the server does not speak RESP: {message}")
-
-
-def _copy(error: StoreError) -> StoreError:
-    # An exception object raised in many tasks would gather all their tracebacks.
-    copy = type(error)(*error.args)
-    copy.__cause__ = error.__cause__
-    return copy

@@ -131,15 +131,27 @@ async def _answers(server: ServerProcess, params: Params, log: Path) -> None:
     try:
         async with asyncio.timeout(START_SECONDS):
             while server.process.returncode is None:
-                try:
-                    (await dialer.dial()).close()
+                if await _is_ours(dialer, str(log.parent)):
                     return
-                except (ConnectionFailed, ReplyError):  # not listening yet, or still loading
-                    await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)
     except TimeoutError as error:
         if isinstance(error, StoreError):
             raise
     raise ConnectionFailed(f"the server did not start at {dialer.address}: {_last_words(log)}")
+
+
+async def _is_ours(dialer: Dialer, directory: str) -> bool:
+    """Whether our server answers: somebody else's may have been quicker to take the port."""
+    try:
+        link = await dialer.dial()
+        try:
+            answer = await link.send(("CONFIG", "GET", "dir"))
+        finally:
+            link.close()
+    except (ConnectionFailed, ReplyError):  # not listening yet, or still loading
+        return False
+    values = answer.values() if isinstance(answer, dict) else answer[1:]
+    return any(value in (directory, directory.encode()) for value in values)
 
 
 def _last_words(log: Path) -> str:

@@ -19,12 +19,13 @@ from store_core import (
     ArgumentError,
     Capability,
     Command,
+    ConnectionFailed,
     DSNError,
     ExtensionError,
     PubSub,
     ReplyError,
     Store,
-    StoreClosed,
+    StoreError,
     TransactionAborted,
     Unsupported,
 )
@@ -32,7 +33,15 @@ from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
-from store_redis.connection import RedisConnection, check_options, in_encoding, send, wait_blocking
+from store_redis.connection import (
+    RedisConnection,
+    check_options,
+    in_encoding,
+    send,
+    until_writable,
+    wait_blocking,
+    within,
+)
 from store_redis.dedicated import DedicatedLinks
 from store_redis.dial import Dialer, is_unix
 from store_redis.errors import make
@@ -40,6 +49,7 @@ from store_redis.keyspecs import read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.parameters import PARAMETERS
+from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
 
 if TYPE_CHECKING:
@@ -69,7 +79,10 @@ class RedisStore(Store):
         # The shared link when there is exactly one and nothing stands between a caller and it; else None.
         self._link: Link | None = None
         self._links: list[Link] = []
-        self._opening: asyncio.Task[None] | None = None
+        self._open = SingleFlight(self._open_shared)
+        self._learn = SingleFlight(self._learn_keys)
+        # Connections that the store itself is opening; closing the store ends them.
+        self._dials: set[asyncio.Timeout] = set()
         self._dedicated = DedicatedLinks(self.open_link, params["dedicated"])
         self._subscriber: RedisSubscriber | None = None
         self._keys: Namespace | None = None
@@ -194,9 +207,9 @@ class RedisStore(Store):
         if loop_changed:
             self._abandon()
             return
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+        for dial in self._dials:
+            dial.reschedule(asyncio.get_running_loop().time())
+        await self._open.settled()
         if self._subscriber is not None:
             await self._subscriber.close()
         links, self._links, self._link = self._links, [], None
@@ -215,13 +228,26 @@ class RedisStore(Store):
 
     async def open_link(self) -> Link:
         """A new link, through ``connect`` with whatever extensions wrap it."""
-        connection = await self.connect()
+        try:
+            async with asyncio.timeout(None) as dial:
+                self._dials.add(dial)
+                try:
+                    connection = await self.connect()
+                finally:
+                    self._dials.discard(dial)
+        except TimeoutError as error:
+            if not isinstance(error, StoreError):
+                self.check_open()
+            raise
         if not isinstance(connection, RedisConnection):
             raise ExtensionError(f"an extension made connect() return {type(connection).__name__}")
+        link = connection.link
         if self._closed:
-            connection.link.close()
+            link.close()
             self.check_open()
-        return connection.link
+        if link.closed:
+            raise _lost_at_once(link)
+        return link
 
     async def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments as they go on the wire: encoded, with the namespace before every key."""
@@ -229,7 +255,7 @@ class RedisStore(Store):
         if not self.namespace:
             return args
         if self._keys is None:
-            await self._learn_keys()
+            await self._learn()
         assert self._keys is not None
         return self._keys.apply(args)
 
@@ -276,6 +302,12 @@ class RedisStore(Store):
         if kind == REFUSED:
             raise Unsupported(f"store.execute of {self.name}", upper(args[0]), instead(args))
         self.bind()
+        if timeout is None:
+            return await self._run(kind, args)
+        # A caller's own time covers all that it waits for: a connection, its turn, the reply.
+        return await within(timeout, self.dialer.address, self._run(kind, args, 0))
+
+    async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         prepared = await self.prepare(args)
         if kind == BLOCKING:
             async with self._dedicated.lend() as link:
@@ -292,10 +324,7 @@ class RedisStore(Store):
         return await self.prepare(command.args)
 
     async def _send_batch(self, link: Link, commands: list[tuple[Any, ...]]) -> list[Any]:
-        while link.writable is not None:
-            await asyncio.shield(link.writable)
-        if link.closed:
-            raise make(StoreClosed, f"the connection to {link.address} is closed")
+        await until_writable(link, link.timeout)
         return await link.send_batch(commands)
 
     async def _shared_link(self) -> Link:
@@ -303,25 +332,24 @@ class RedisStore(Store):
         while True:
             if len(self._links) == self.params["connections"]:
                 return self._links[0] if len(self._links) == 1 else min(self._links, key=_LOAD)
-            if self._opening is None:
-                self._opening = asyncio.create_task(self._open_shared())
-                self._opening.add_done_callback(self._opened)
-            # One caller's cancellation must not cancel the connection that others wait for.
-            await asyncio.shield(self._opening)
+            await self._open()
 
     async def _open_shared(self) -> None:
         missing = self.params["connections"] - len(self._links)
-        for link in await asyncio.gather(*(self.open_link() for _ in range(missing))):
-            link.on_lost = self._on_lost
-            if not link.closed:
+        opened = await asyncio.gather(*(self.open_link() for _ in range(missing)), return_exceptions=True)
+        failures: list[BaseException] = []
+        for link in opened:
+            if isinstance(link, BaseException):
+                failures.append(link)
+            elif link.closed:
+                failures.append(_lost_at_once(link))
+            else:
+                link.on_lost = self._on_lost
                 self._links.append(link)
+        if failures:
+            raise failures[0]
         if self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and self._links:
             self._link = self._links[0]
-
-    def _opened(self, task: asyncio.Task[None]) -> None:
-        self._opening = None
-        if not task.cancelled():
-            task.exception()  # told to those who wait; nobody may be left
 
     def _on_lost(self, link: Link) -> None:
         if link in self._links:
@@ -342,7 +370,9 @@ class RedisStore(Store):
         links, self._links, self._link = self._links, [], None
         for link in links:
             link.abandon()
-        self._opening = None
+        self._open.forget()
+        self._learn.forget()
+        self._dials.clear()
         self._client = None
         self._dedicated.abandon()
         if self._subscriber is not None:
@@ -364,8 +394,12 @@ class RedisWatch:
             link.close()
         else:
             # Nobody waits for the reply; the next user's command stands behind it in any case.
-            link.send(("UNWATCH",))
+            link.send(("UNWATCH",)).cancel()
         self._dedicated.give_back(link)
+
+
+def _lost_at_once(link: Link) -> ConnectionFailed:
+    return make(ConnectionFailed, f"the connection to {link.address} was lost as soon as it was made")
 
 
 def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:

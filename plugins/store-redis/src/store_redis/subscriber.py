@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from store_core import PubSub, ReplyError, StoreError, Timeout
+from store_core import PubSub, ReplyError, StoreClosed, StoreError, Timeout
 from store_core.pubsub import Subscriber, Subscriptions
 from store_redis.errors import make
 from store_redis.link import Link
@@ -85,6 +85,9 @@ class RedisSubscriber(Subscriber):
         for pubsub in self._subscriptions.pubsubs():
             pubsub.end()
         self._subscriptions.clear()
+        for confirmation in self._confirmations.values():
+            if not confirmation.done():
+                confirmation.set_exception(make(StoreClosed, f"{self._store!r} was closed"))
         task, self._reconnecting = self._reconnecting, None
         if task is not None:
             task.cancel()
@@ -158,18 +161,19 @@ class RedisSubscriber(Subscriber):
 
     def _on_lost(self, link: Link) -> None:
         self._link = None
-        if self._reconnecting is None and not self._store.closed:
+        if self._reconnecting is None and self._subscriptions.pubsubs() and not self._store.closed:
             self._reconnecting = link.loop.create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
         pause = FIRST_PAUSE
         try:
-            while True:
+            while self._link is None:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                if not self._subscriptions.pubsubs():
+                    return  # nobody listens any more; the next subscription connects
                 pause = min(pause * 2, LONGEST_PAUSE)
                 try:
                     await self._connect()
-                    break
                 except (StoreError, ReplyError) as error:
                     logger.warning("%r: cannot subscribe again yet: %s", self._store, error)
         finally:
