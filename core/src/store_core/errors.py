@@ -17,7 +17,8 @@
     ├── LoopError              one store used from two live event loops
     ├── ConnectionFailed       no connection: nothing was sent                         (also ConnectionError)
     │   └── ConnectionLost     it broke while a reply was due: the command may have run
-    ├── Timeout                no connection or no reply in time                       (also TimeoutError)
+    ├── Timeout                no reply in time: the command may have run              (also TimeoutError)
+    │   └── ConnectionTimeout  no connection in time; is a ConnectionFailed as well    (also ConnectionError)
     ├── ReplyError             the data store refused the command, in its own words
     └── TransactionAborted     a watched key changed; nothing was run
 
@@ -136,6 +137,10 @@ class ConnectionLost(ConnectionFailed):
 
 class Timeout(StoreError, TimeoutError):
     """No connection, or no reply, in time; a command that was sent may or may not have run."""
+
+
+class ConnectionTimeout(Timeout, ConnectionFailed):
+    """No connection in time; nothing was sent."""
 
 
 class ReplyError(StoreError):

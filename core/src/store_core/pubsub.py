@@ -174,8 +174,10 @@ class Mailbox:
         return message
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        # A reader whose event loop has been closed cannot be woken, and needs it no more.
+        if waiter is not None and not waiter.done() and not waiter.get_loop().is_closed():
+            waiter.set_result(None)
 
 
 class PubSub:

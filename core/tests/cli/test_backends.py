@@ -6,19 +6,20 @@ import json
 import os
 import pty
 import subprocess
+from typing import Any
 
 import pytest
 
 FINE = "import store_core\nclass Fine(store_core.Store):\n    '''Fine as it is.'''\n"
 
 
-def rows(run, **variables):
+def rows(run: Any, **variables: str) -> dict[tuple[str, str], Any]:
     result = run("backends", "--json", **variables)
     assert (result.returncode, result.stderr) == (0, "")
     return {(row["scheme"], row["distribution"]): row for row in json.loads(result.stdout)}
 
 
-def test_an_installed_backend_is_loaded_with_its_provenance(run, distribution):
+def test_an_installed_backend_is_loaded_with_its_provenance(run: Any, distribution: Any) -> None:
     row = rows(run, PYTHONPATH=distribution("fine-store", "fine = fine_store:Fine", FINE))["fine", "fine-store"]
     assert row == {
         "scheme": "fine",
@@ -42,20 +43,20 @@ def test_an_installed_backend_is_loaded_with_its_provenance(run, distribution):
     ],
 )
 def test_a_backend_that_cannot_be_used_is_listed_with_the_reason_beside_the_others(
-    run, distribution, module, status, reason
-):
+    run: Any, distribution: Any, module: str, status: str, reason: str
+) -> None:
     listed = rows(run, PYTHONPATH=distribution("fine-store", "fine = fine_store:Fine", module))
     assert listed["fine", "fine-store"]["status"] == status
     assert reason in listed["fine", "fine-store"]["reason"]
     assert listed["redis", "store-redis"]["status"] == "loaded"
 
 
-def test_a_blocked_distribution_is_listed_as_blocked(run):
+def test_a_blocked_distribution_is_listed_as_blocked(run: Any) -> None:
     row = rows(run, STORE_BLOCK="store-redis")["redis", "store-redis"]
     assert (row["status"], row["reason"]) == ("blocked", "STORE_BLOCK hides it")
 
 
-def test_a_scheme_offered_twice_is_a_conflict_until_it_is_pinned(run, distribution):
+def test_a_scheme_offered_twice_is_a_conflict_until_it_is_pinned(run: Any, distribution: Any) -> None:
     distribution("fine-store", "fine = fine_store:Fine", FINE)
     path = distribution("other-store", "fine = fine_store:Fine")
     row = rows(run, PYTHONPATH=path)["fine", "fine-store"]
@@ -65,7 +66,7 @@ def test_a_scheme_offered_twice_is_a_conflict_until_it_is_pinned(run, distributi
     assert (row["status"], row["origin"]) == ("loaded", "pin")
 
 
-def test_in_a_pipe_the_table_is_aligned_text_a_line_for_each_backend(run, distribution):
+def test_in_a_pipe_the_table_is_aligned_text_a_line_for_each_backend(run: Any, distribution: Any) -> None:
     path = distribution("fine-store", "fine = fine_store:Fine", "raise ValueError('two\\nlines')\n")
     header, *lines = run("backends", PYTHONPATH=path).stdout.splitlines()
     assert header.split() == ["SCHEME", "DISTRIBUTION", "VERSION", "TARGET", "ORIGIN", "STATUS"]
@@ -76,7 +77,7 @@ def test_in_a_pipe_the_table_is_aligned_text_a_line_for_each_backend(run, distri
     assert "two lines" in cells["fine"]
 
 
-def test_on_a_terminal_the_table_is_drawn(command):
+def test_on_a_terminal_the_table_is_drawn(command: list[str]) -> None:
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     environment.pop("NO_COLOR", None)
@@ -98,7 +99,7 @@ def test_on_a_terminal_the_table_is_drawn(command):
 
 
 @pytest.mark.parametrize("name", ["redis", "REDIS", "redis://", "redis://me:s3cret@host"])
-def test_one_backend_shows_what_it_can_do_and_its_parameters(run, name):
+def test_one_backend_shows_what_it_can_do_and_its_parameters(run: Any, name: str) -> None:
     result = run("backends", name)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
@@ -111,7 +112,7 @@ def test_one_backend_shows_what_it_can_do_and_its_parameters(run, name):
     assert "s3cret" not in result.stdout
 
 
-def test_one_backend_as_json_has_the_types_of_its_values(run):
+def test_one_backend_as_json_has_the_types_of_its_values(run: Any) -> None:
     described = json.loads(run("backends", "redis", "--json").stdout)
     parameters = {parameter["name"]: parameter for parameter in described["parameters"]}
     assert described["scheme"] == "redis"
@@ -123,7 +124,7 @@ def test_one_backend_as_json_has_the_types_of_its_values(run):
     assert parameters["db"]["secret"] is False
 
 
-def test_a_backend_without_parameters_says_so(run, distribution):
+def test_a_backend_without_parameters_says_so(run: Any, distribution: Any) -> None:
     result = run("backends", "fine", PYTHONPATH=distribution("fine-store", "fine = fine_store:Fine", FINE))
     assert "fine://  Fine as it is." in result.stdout
     assert result.stdout.endswith("It takes no parameters.\n")
@@ -132,7 +133,7 @@ def test_a_backend_without_parameters_says_so(run, distribution):
 @pytest.mark.parametrize(
     ("name", "message"), [("reids", "did you mean 'redis'?"), ("fine", "cannot be loaded (ZeroDivisionError")]
 )
-def test_a_backend_that_is_unknown_or_broken_is_one_line(run, distribution, name, message):
+def test_a_backend_that_is_unknown_or_broken_is_one_line(run: Any, distribution: Any, name: str, message: str) -> None:
     result = run("backends", name, PYTHONPATH=distribution("fine-store", "fine = fine_store:Fine", "1 / 0\n"))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("store: ")

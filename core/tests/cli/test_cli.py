@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,31 +14,31 @@ import store_core
 COMMANDS = ["backends", "ping", "exec", "start"]
 
 
-def test_the_version_is_that_of_the_library(run):
+def test_the_version_is_that_of_the_library(run: Any) -> None:
     assert run("--version").stdout == f"store {store_core.__version__}\n"
 
 
-def test_the_installed_script_is_the_same_command(run):
+def test_the_installed_script_is_the_same_command(run: Any) -> None:
     script = Path(sys.executable).with_name("store")
     if not script.exists():
         pytest.skip("store-core is not installed here")
     assert subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout == run("--help").stdout
 
 
-def test_the_help_names_every_command(run):
+def test_the_help_names_every_command(run: Any) -> None:
     result = run("--help")
     assert result.returncode == 0
     assert all(f"\n  {name} " in result.stdout for name in COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_on_standard_output(run, name):
+def test_every_command_has_help_on_standard_output(run: Any, name: str) -> None:
     result = run(name, "-h")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: store {name} ")
 
 
-def test_no_command_at_all_is_a_usage_error_that_shows_the_help(run):
+def test_no_command_at_all_is_a_usage_error_that_shows_the_help(run: Any) -> None:
     result = run()
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: store ")
@@ -57,7 +58,7 @@ def test_no_command_at_all_is_a_usage_error_that_shows_the_help(run):
         (("backends", "!"), "NAME is a scheme"),
     ],
 )
-def test_a_usage_error_is_one_line_and_status_2(run, arguments, message):
+def test_a_usage_error_is_one_line_and_status_2(run: Any, arguments: tuple[str, ...], message: str) -> None:
     result = run(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("store: ")
@@ -76,7 +77,7 @@ def test_a_usage_error_is_one_line_and_status_2(run, arguments, message):
         ("reids://127.0.0.1", "did you mean 'redis'?"),
     ],
 )
-def test_what_fails_is_one_line_and_status_1(run, dsn, message):
+def test_what_fails_is_one_line_and_status_1(run: Any, dsn: str, message: str) -> None:
     result = run("exec", dsn, "GET", "k")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("store: ")
@@ -102,14 +103,14 @@ def test_what_fails_is_one_line_and_status_1(run, dsn, message):
         ("backends", "me:s3cret@host"),
     ],
 )
-def test_no_error_repeats_a_password(run, arguments):
+def test_no_error_repeats_a_password(run: Any, arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.returncode in (1, 2)
     assert "s3" not in result.stdout + result.stderr
     assert "cret" not in result.stdout + result.stderr
 
 
-def test_a_backend_that_raises_anything_at_all_gets_one_line(run, distribution):
+def test_a_backend_that_raises_anything_at_all_gets_one_line(run: Any, distribution: Any) -> None:
     module = (
         "import store_core\n"
         "class Odd(store_core.Store):\n"
@@ -121,7 +122,7 @@ def test_a_backend_that_raises_anything_at_all_gets_one_line(run, distribution):
     assert result.stderr == "store: unexpected RuntimeError: no luck at odd://***\n"
 
 
-def test_control_characters_in_an_error_do_not_reach_the_terminal(run, distribution):
+def test_control_characters_in_an_error_do_not_reach_the_terminal(run: Any, distribution: Any) -> None:
     module = (
         "import store_core\n"
         "class Odd(store_core.Store):\n"
@@ -133,7 +134,7 @@ def test_control_characters_in_an_error_do_not_reach_the_terminal(run, distribut
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_the_extra_one_line_says_what_is_missing(run, tmp_path, missing):
+def test_without_the_extra_one_line_says_what_is_missing(run: Any, tmp_path: Path, missing: str) -> None:
     (tmp_path / "typer.py").write_text(f"raise ModuleNotFoundError('No module', name='{missing}.sub')\n")
     result = run("backends", PYTHONPATH=str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
@@ -141,12 +142,12 @@ def test_without_the_extra_one_line_says_what_is_missing(run, tmp_path, missing)
     assert result.stderr == line
 
 
-def test_the_library_does_not_import_the_command_nor_its_extra():
+def test_the_library_does_not_import_the_command_nor_its_extra() -> None:
     code = "import sys, store_core; print({'typer', 'rich', 'click', 'store_core.cli'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
-def test_a_reader_that_goes_away_is_no_error(spawn):
+def test_a_reader_that_goes_away_is_no_error(spawn: Any) -> None:
     process = spawn("backends", "redis", "--json")
     process.stdout.close()
     assert process.stderr.read() == ""

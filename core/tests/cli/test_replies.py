@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -33,11 +34,11 @@ from store_core.cli.replies import as_json, as_raw, as_text
         ([ReplyError("ERR bad")], "1) (error) ERR bad"),
     ],
 )
-def test_a_reply_is_written_as_redis_cli_writes_it(reply, text):
+def test_a_reply_is_written_as_redis_cli_writes_it(reply: Any, text: str) -> None:
     assert as_text(reply) == text
 
 
-def test_the_numbers_of_a_long_list_are_right_aligned():
+def test_the_numbers_of_a_long_list_are_right_aligned() -> None:
     lines = as_text([b"x"] * 10).splitlines()
     assert (lines[0], lines[9]) == (' 1) "x"', '10) "x"')
 
@@ -55,7 +56,7 @@ def test_the_numbers_of_a_long_list_are_right_aligned():
         (["client", "list"], b"id=1\n", "id=1"),
     ],
 )
-def test_statuses_and_reports_are_not_quoted(command, reply, text):
+def test_statuses_and_reports_are_not_quoted(command: list[str], reply: Any, text: str) -> None:
     assert as_text(reply, command) == text
 
 
@@ -71,7 +72,7 @@ def test_statuses_and_reports_are_not_quoted(command, reply, text):
         ({b"k": b"v"}, b"k\nv"),
     ],
 )
-def test_raw_is_the_bytes_an_item_a_line(reply, raw):
+def test_raw_is_the_bytes_an_item_a_line(reply: Any, raw: bytes) -> None:
     assert as_raw(reply) == raw
 
 
@@ -89,7 +90,7 @@ def test_raw_is_the_bytes_an_item_a_line(reply, raw):
         ([ReplyError("ERR bad")], ["ERR bad"]),
     ],
 )
-def test_json_is_json_whatever_the_reply_holds(reply, value):
+def test_json_is_json_whatever_the_reply_holds(reply: Any, value: Any) -> None:
     assert json.loads(as_json(reply)) == value
 
 
@@ -116,7 +117,7 @@ def test_json_is_json_whatever_the_reply_holds(reply, value):
         ("SET", "other", "value"),
     ],
 )
-def test_redis_cli_prints_the_same(run, server, words):
+def test_redis_cli_prints_the_same(run: Any, server: Any, words: Any) -> None:
     server.execute("SET", "string", 'a "quoted"\n\x01é')
     server.execute("RPUSH", "list", *range(12))
     server.execute("HSET", "hash", *range(24))

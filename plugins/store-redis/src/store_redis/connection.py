@@ -6,10 +6,19 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
-from store_core import ArgumentError, Connection, ConnectionFailed, StoreClosed, StoreError, Timeout, Unsupported
+from store_core import (
+    ArgumentError,
+    Connection,
+    ConnectionFailed,
+    ConnectionTimeout,
+    StoreClosed,
+    StoreError,
+    Timeout,
+    Unsupported,
+)
 from store_redis.commands import INSTEAD, WAITS, upper, waiting_time
 from store_redis.encoding import encoded
-from store_redis.errors import ConnectionTimeout, make
+from store_redis.errors import make
 from store_redis.link import Link
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from store_core import DSN, ConnectionFailed, ConnectionLost, DSNError, ReplyError, StoreError
+from store_core import DSN, ConnectionFailed, ConnectionLost, ConnectionTimeout, DSNError, ReplyError, StoreError
 from store_core.dsn import MASK
 from store_core.parameters import Params
-from store_redis.errors import ConnectionTimeout, make, reply_error
+from store_redis.errors import make, reply_error
 from store_redis.multiplexed import MultiplexedLink
 
 DEFAULT_HOST = "127.0.0.1"

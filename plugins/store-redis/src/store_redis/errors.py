@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from store_core import (
     ConnectionFailed,
     ConnectionLost,
+    ConnectionTimeout,
     ReplyError,
     StoreClosed,
     StoreError,
@@ -22,10 +23,6 @@ from store_core import (
 from store_core.errors import ArgumentError
 
 ErrorT = TypeVar("ErrorT", bound=StoreError)
-
-
-class ConnectionTimeout(Timeout, ConnectionFailed):
-    """No connection in time; nothing was sent."""
 
 
 #: Error of the tree to the name of its class in ``redis.exceptions``.
@@ -74,6 +71,7 @@ def make(kind: type[ErrorT], message: str) -> ErrorT:
 def copied(error: ErrorT) -> ErrorT:
     """The same error as another object: one that is raised in many tasks would gather all their tracebacks."""
     copy = type(error).__new__(type(error), *error.args)
+    copy.args = error.args  # OSError's __new__ leaves them to an __init__ that a class has of its own
     copy.__dict__.update(error.__dict__)
     if hasattr(error, "__notes__"):
         copy.__notes__ = list(error.__notes__)

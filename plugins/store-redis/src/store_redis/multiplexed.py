@@ -126,7 +126,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
     @staticmethod
     def _make_reader(encoding: str | None) -> Reader:
         return Reader(
-            protocolError=_protocol_error,
+            protocolError=_NotRESP,
             replyError=reply_error,
             encoding=encoding,
             notEnoughData=NOTHING,
@@ -277,6 +277,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
     def _fail(self, error: StoreError) -> None:
         if self.closed:
             return
+        if isinstance(error, _NotRESP):
+            error = make(ConnectionLost, f"the server does not speak RESP: {error}")
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -335,5 +337,5 @@ class MultiplexedLink(Link, asyncio.Protocol):
                 waiter.set_exception(make(Timeout, f"no reply from {self.address} within {self.timeout:g} s"))
 
 
-def _protocol_error(message: str) -> StoreError:
-    return make(ConnectionLost, f"the server does not speak RESP: {message}")
+class _NotRESP(StoreError):
+    """What hiredis raises: it makes the error anew from the class and the bare message, so ``make`` comes later."""

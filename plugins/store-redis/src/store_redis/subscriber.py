@@ -98,7 +98,9 @@ class RedisSubscriber(Subscriber):
             link.close()
 
     def abandon(self) -> None:
-        """Drop everything that belongs to an event loop that is gone."""
+        """End every PubSub, and drop everything else that belongs to an event loop that is gone."""
+        for pubsub in self._subscriptions.pubsubs():
+            pubsub.end()
         self._subscriptions.clear()
         self._confirmations.clear()
         self._reconnecting = None
