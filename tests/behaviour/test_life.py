@@ -201,7 +201,7 @@ async def test_extensions_wrap_every_operation_on_every_form(url: str) -> None:
 
 async def test_start_store_uses_the_server_that_is_there(network_url: str) -> None:
     async with await start_store(network_url) as store:
-        assert store._server is None
+        assert not store.started
         assert await store.ping()
 
 

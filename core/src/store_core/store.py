@@ -251,6 +251,16 @@ class Store:
         return str(self._dsn)
 
     @property
+    def masked_dsn(self) -> str:
+        """The connection string for people: every secret is ``***``."""
+        return self._dsn.masked(secret_names(self.parameters))
+
+    @property
+    def started(self) -> bool:
+        """Whether ``start_store`` started the server; ``close`` will stop it."""
+        return self._server is not None
+
+    @property
     def closed(self) -> bool:
         """Whether ``close`` was called."""
         return self._closed
@@ -315,11 +325,11 @@ class Store:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._dsn.masked(secret_names(self.parameters))}>"
+        return f"<{type(self).__name__} {self.masked_dsn}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle crosses processes and files: it carries no secret, and create_store says so where one is missing.
-        return create_store, (self._dsn.masked(secret_names(self.parameters)),)
+        return create_store, (self.masked_dsn,)
 
 
 def create_store(url: str | DSN | Store, *, extensions: Iterable[Any] = (), **params: Any) -> Store:

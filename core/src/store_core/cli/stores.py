@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import Any
 
 from store_core import (
-    DSN,
     ConnectionFailed,
     ConnectionLost,
     ReplyError,
@@ -21,7 +20,6 @@ from store_core import (
     create_store,
     start_store,
 )
-from store_core.parameters import secret_names
 
 #: Seconds between two looks at a started server.
 LOOK = 1.0
@@ -37,7 +35,7 @@ async def ping(dsn: str) -> float:
         await store.ping()  # opens the connection
         start = perf_counter()
         if not await store.ping():
-            raise StoreError(f"{address(store)} did not answer PING with PONG")
+            raise StoreError(f"{store.masked_dsn} did not answer PING with PONG")
         return perf_counter() - start
 
 
@@ -60,16 +58,11 @@ async def start(dsn: str, say: Callable[[str], None]) -> None:
     _cancel_on_signal()
     with suppress(asyncio.CancelledError):
         async with await start_store(dsn) as store:
-            if store._server is None:
-                raise StoreError(f"{address(store)} answers already: there is nothing to start")
-            say(address(store))
+            if not store.started:
+                raise StoreError(f"{store.masked_dsn} answers already: there is nothing to start")
+            say(store.masked_dsn)
             say(f"Ctrl-C stops it; from another terminal: kill {os.getpid()}")
             await _watch(store)
-
-
-def address(store: Store) -> str:
-    """The store's connection string, for people: secrets masked."""
-    return DSN.parse(store.dsn).masked(secret_names(store.parameters))
 
 
 def _argument(text: str) -> str | bytes:
@@ -103,4 +96,4 @@ async def _watch(store: Store) -> None:
             with suppress(Timeout, ReplyError, ConnectionLost):
                 await store.ping()
         except ConnectionFailed as error:
-            raise StoreError(f"the server at {address(store)} has gone: {error}") from error
+            raise StoreError(f"the server at {store.masked_dsn} has gone: {error}") from error

@@ -147,9 +147,15 @@ class Dialer:
             reason = getattr(error, "verify_message", None) or error.reason or error
             return make(ConnectionFailed, f"cannot connect to {self.address}: TLS failed ({reason})")
         if isinstance(error, OSError | UnicodeError):
-            reason = getattr(error, "strerror", None) or error
-            return make(ConnectionFailed, f"cannot connect to {self.address}: {reason}")
+            return make(ConnectionFailed, f"cannot connect to {self.address}: {_reason(error)}")
         return error
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """The system's own words; asyncio's repeat the address."""
+    number = getattr(error, "errno", None)
+    # A name that does not resolve has a number of another kind (gaierror), below zero.
+    return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
 
 
 def cores() -> int:

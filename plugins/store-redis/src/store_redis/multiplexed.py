@@ -157,6 +157,9 @@ class MultiplexedLink(Link, asyncio.Protocol):
         future: asyncio.Future[list[Any]] = self._create_future()
         batch = Batch(future, len(packed))
         self._waiters.extend([batch] * len(packed))
+        if len(self._unsent) >= CHUNK:
+            # Only what was written can make the link unwritable, and the next caller of this turn wait.
+            self._flush()
         return future
 
     def send_patient(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:

@@ -51,7 +51,7 @@ async def start_valkey(dsn: DSN, params: Params) -> ServerProcess:
         attempts = 3
     while True:
         attempts -= 1
-        port = dialer.port or (0 if dialer.path else free_port(dialer.host))
+        port = 0 if dialer.path else dialer.port or free_port(dialer.host)
         try:
             return await _start(binary, dsn, params, dialer.host, port)
         except ConnectionFailed:
@@ -158,5 +158,6 @@ def _last_words(log: Path) -> str:
     with suppress(OSError):
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         if lines:
-            return lines[-1].strip()
+            # "808:M 23 Nov 2026 05:51:45.123 # Failed listening on port 6379"
+            return lines[-1].partition(" # ")[2] or lines[-1].strip()
     return "it said nothing"
