@@ -66,8 +66,8 @@ class Session:
         "hang_up",
         "id",
         "last_active",
-        "library",
-        "library_version",
+        "lib_name",
+        "lib_version",
         "local_address",
         "mute",
         "name",
@@ -105,8 +105,8 @@ class Session:
         self.hang_up: Callable[[], None] = stay
         self.resp = 2
         self.name = b""
-        self.library = b""
-        self.library_version = b""
+        self.lib_name = b""
+        self.lib_version = b""
         self.command: CommandSpec | None = None
         self.queued: Queued | None = None
         self.watched: dict[tuple[Database, bytes], bool] = {}  # the value: was already over when watched

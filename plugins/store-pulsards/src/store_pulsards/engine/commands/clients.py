@@ -48,9 +48,9 @@ def setinfo(ctx: Context, attribute: bytes, value: bytes) -> Reply:
     """Sets information specific to the client or connection."""
     wanted = attribute.lower()
     if wanted == b"lib-name":
-        ctx.session.library = printable(value, wanted.decode())
+        ctx.session.lib_name = printable(value, wanted.decode())
     elif wanted == b"lib-ver":
-        ctx.session.library_version = printable(value, wanted.decode())
+        ctx.session.lib_version = printable(value, wanted.decode())
     else:
         raise replies.unrecognized_option(attribute)
     return OK
@@ -221,8 +221,8 @@ _FILTERS: Final[dict[bytes, Callable[[Context, bytes], Filter]]] = {
     b"ADDR": lambda ctx, value: lambda session: session.address.encode() == value,
     b"LADDR": lambda ctx, value: lambda session: session.local_address.encode() == value,
     b"NAME": lambda ctx, value: lambda session: session.name == value,
-    b"LIB-NAME": lambda ctx, value: lambda session: session.library == value,
-    b"LIB-VER": lambda ctx, value: lambda session: session.library_version == value,
+    b"LIB-NAME": lambda ctx, value: lambda session: session.lib_name == value,
+    b"LIB-VER": lambda ctx, value: lambda session: session.lib_version == value,
     b"TYPE": _by_type,
     b"USER": _by_user,
     b"MAXAGE": _by_age,
@@ -252,8 +252,8 @@ def _describe(session: Session, now: float) -> str:
         "user": "default",
         "redir": -1,
         "resp": session.resp,
-        "lib-name": session.library.decode(),
-        "lib-ver": session.library_version.decode(),
+        "lib-name": session.lib_name.decode(),
+        "lib-ver": session.lib_version.decode(),
     }
     return " ".join(f"{name}={value}" for name, value in fields.items())
 
