@@ -337,6 +337,13 @@ def test_an_idle_server_has_nothing_to_do(server: Any) -> None:
     server.wait_for(lambda: sweeper.wakes_at is not None and sweeper.wakes_at > loop.time() + 900)
 
 
+def test_config_and_info_know_the_port(server: Any) -> None:
+    wire = server.connect()
+    port = b"%d" % server.port
+    wire.ask(pack(b"CONFIG", b"GET", b"port"), b"*2\r\n$4\r\nport\r\n$%d\r\n%s\r\n" % (len(port), port))
+    assert b"tcp_port:%s\r\n" % port in server.call(lambda: server.engine.execute(server.engine.session(), [b"INFO"]))
+
+
 # Other sockets, and the end
 
 

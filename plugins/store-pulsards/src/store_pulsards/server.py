@@ -86,6 +86,15 @@ class Server:
         self.sweeper = Sweeper(engine, self.loop)
         self._idle_check: asyncio.TimerHandle | None = None
         self._encoded: tuple[Push | None, int, bytes] = (None, 0, b"")
+        self._tell_limits()
+
+    def _tell_limits(self) -> None:
+        """Let CONFIG GET and INFO say what holds here."""
+        tell, limits = self.engine.config.tell, self.limits
+        tell(b"maxclients", limits.clients)
+        tell(b"proto-max-bulk-len", limits.bulk)
+        tell(b"tcp-keepalive", self.keepalive)
+        tell(b"timeout", int(limits.idle))
 
     # Where clients come from
 
@@ -100,6 +109,7 @@ class Server:
         )
         self._listeners.append(listener)
         bound = listener.sockets[0].getsockname()
+        self.engine.config.tell(b"port", bound[1])
         return bound[0], bound[1]
 
     async def listen_unix(self, path: str | os.PathLike[str], mode: int | None = None) -> str:
@@ -115,6 +125,7 @@ class Server:
         listener = await self.loop.create_unix_server(lambda: Connection(self), sock=sock, backlog=self._backlog)
         self._listeners.append(listener)
         self._sockets[place] = inode
+        self.engine.config.tell(b"unixsocket", os.fsencode(place))
         return str(place)
 
     async def serve_socket(self, sock: socket.socket) -> None:

@@ -19,14 +19,18 @@ FACTS: Final[dict[bytes, bytes]] = {
     b"hash-max-listpack-entries": b"128",
     b"hash-max-listpack-value": b"64",
     b"list-max-listpack-size": b"-2",
+    b"maxclients": b"0",
     b"maxmemory": b"0",
     b"maxmemory-policy": b"noeviction",
+    b"port": b"0",
     b"proto-max-bulk-len": b"536870912",
     b"save": b"",
     b"set-max-intset-entries": b"512",
     b"set-max-listpack-entries": b"128",
     b"set-max-listpack-value": b"64",
+    b"tcp-keepalive": b"0",
     b"timeout": b"0",
+    b"unixsocket": b"",
     b"zset-max-listpack-entries": b"128",
     b"zset-max-listpack-value": b"64",
 }
@@ -68,6 +72,14 @@ class Config:
             b"notify-keyspace-events": self._set_events,
             b"requirepass": self._set_password,
         }
+
+    def tell(self, name: bytes, value: bytes | int) -> None:
+        """Say how it really is with one of the facts: what the shell around the engine knows (its port, its limits)."""
+        self._facts[name] = value if isinstance(value, bytes) else b"%d" % value
+
+    def fact(self, name: bytes) -> str:
+        """One of the facts, as text."""
+        return self._facts[name].decode("utf-8", "replace")
 
     def get(self, patterns: Sequence[bytes]) -> dict[bytes, bytes]:
         """Every parameter that matches a pattern, in any case; one that is named outright keeps the name given."""

@@ -52,6 +52,7 @@ def _server(ctx: Context) -> Section:
         "arch_bits": sys.maxsize.bit_length() + 1,
         "python_version": platform.python_version(),
         "process_id": os.getpid(),
+        "tcp_port": ctx.engine.config.fact(b"port"),
         "server_time_usec": int(now * 1_000_000),
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime // 86_400,
@@ -62,6 +63,7 @@ def _clients(ctx: Context) -> Section:
     sessions = ctx.engine.sessions.values()
     return {
         "connected_clients": len(sessions),
+        "maxclients": ctx.engine.config.fact(b"maxclients"),
         "blocked_clients": sum(session.blocked is not None for session in sessions),
         "pubsub_clients": sum(session.subscribed for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),
