@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from store_core import ConnectionFailed, ConnectionLost, Timeout, create_store
 from tests.conftest import eventually
 from tests.faults.conftest import Through
 from tests.faults.proxy import ProxyConnection
+
+from store_core import ConnectionFailed, ConnectionLost, Timeout, create_store
 
 VALUE = bytes(100_000)
 CALLERS = 500

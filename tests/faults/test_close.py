@@ -6,11 +6,11 @@ import asyncio
 import gc
 
 import pytest
-
-from store_core import ConnectionFailed, StoreClosed, create_store
 from tests.conftest import eventually
 from tests.faults.conftest import Through, open_files
 from tests.faults.proxy import Fault
+
+from store_core import ConnectionFailed, StoreClosed, create_store
 
 ENDED = (ConnectionFailed, StoreClosed)
 

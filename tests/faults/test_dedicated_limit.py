@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from store_core import Store, create_store
 from tests.conftest import eventually
 from tests.faults.conftest import Through
+
+from store_core import Store, create_store
 
 LIMIT = 64
 

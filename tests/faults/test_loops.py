@@ -9,9 +9,9 @@ import sys
 import threading
 
 import pytest
+from tests.conftest import NETWORK, Servers
 
 from store_core import LoopError, create_store
-from tests.conftest import NETWORK, Servers
 
 PROGRAM = """
 import asyncio, gc

@@ -6,10 +6,10 @@ import asyncio
 import gc
 
 import pytest
-
-from store_core import ConnectionFailed, ReplyError, Store, create_store
 from tests.conftest import eventually
 from tests.faults.conftest import Killable, open_files
+
+from store_core import ConnectionFailed, ReplyError, Store, create_store
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -115,9 +115,6 @@ async def test_a_subscription_outlives_a_killed_server(killable: Killable) -> No
 
 async def _listened(store: Store) -> bool:
     try:
-        return (
-            await store.pubsub().count("channel") == {"channel": 1}
-            and await store.execute("PUBSUB", "NUMPAT") == 1
-        )
+        return await store.pubsub().count("channel") == {"channel": 1} and await store.execute("PUBSUB", "NUMPAT") == 1
     except ConnectionFailed:
         return False

@@ -10,10 +10,10 @@ import os
 import random
 
 import pytest
-
-from store_core import ConnectionFailed, Store, Timeout, create_store
 from tests.conftest import eventually
 from tests.faults.conftest import Through
+
+from store_core import ConnectionFailed, Store, Timeout, create_store
 
 COMMANDS = 20_000 * (10 if os.environ.get("STORE_LONG") == "1" else 1)
 WORKERS = 50

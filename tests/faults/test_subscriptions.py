@@ -6,11 +6,11 @@ import asyncio
 import logging
 
 import pytest
-
-from store_core import ConnectionFailed, ReplyError, Store, StoreClosed, Timeout, create_store
 from tests.conftest import eventually
 from tests.faults.conftest import Through
 from tests.faults.proxy import Fault, ProxyConnection
+
+from store_core import ConnectionFailed, ReplyError, Store, StoreClosed, Timeout, create_store
 
 
 async def subscribed(store: Store, *channels: str) -> bool:
@@ -62,25 +62,22 @@ async def test_a_subscription_in_a_namespace_outlives_its_connection(proxy: Thro
 
 
 @pytest.mark.parametrize("offset", range(0, 60, 5))
-async def test_a_cut_at_any_byte_of_a_message_loses_no_later_one(
-    proxy: Through, server_url: str, offset: int
-) -> None:
-    async with create_store(server_url) as publisher, create_store(proxy.url) as store:
-        async with store.pubsub() as pubsub:
-            await pubsub.subscribe("one")
-            line(proxy).cut_after(offset)
-            for number in range(3):
-                await publisher.execute("PUBLISH", "one", number)
-            await eventually(lambda: proxy.accepted == 2)
-            await eventually(lambda: subscribed(publisher, "one"))
-            await publisher.execute("PUBLISH", "one", "last")
-            received = []
-            async with asyncio.timeout(30):
-                async for message in pubsub:
-                    received.append(message.data)
-                    if message.data == b"last":
-                        break
-            assert received == sorted(set(received)), "no message twice, none out of order"
+async def test_a_cut_at_any_byte_of_a_message_loses_no_later_one(proxy: Through, server_url: str, offset: int) -> None:
+    async with create_store(server_url) as publisher, create_store(proxy.url) as store, store.pubsub() as pubsub:
+        await pubsub.subscribe("one")
+        line(proxy).cut_after(offset)
+        for number in range(3):
+            await publisher.execute("PUBLISH", "one", number)
+        await eventually(lambda: proxy.accepted == 2)
+        await eventually(lambda: subscribed(publisher, "one"))
+        await publisher.execute("PUBLISH", "one", "last")
+        received = []
+        async with asyncio.timeout(30):
+            async for message in pubsub:
+                received.append(message.data)
+                if message.data == b"last":
+                    break
+        assert received == sorted(set(received)), "no message twice, none out of order"
 
 
 async def test_subscribing_while_the_connection_is_down_waits_for_it(proxy: Through, server_url: str) -> None:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.faults.conftest import Through
 
 from store_core import ConnectionFailed, DSNError, Store, create_store
-from tests.faults.conftest import Through
 
 OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="certificates are made with the openssl binary")
@@ -116,9 +116,7 @@ async def test_a_trusted_certificate_is_enough(tls_port: int, certificates: Path
 
 
 async def test_redis_pys_client_of_a_tls_store_watches_over_tls(tls_port: int, certificates: Path) -> None:
-    async with create_store(
-        f"rediss://127.0.0.1:{tls_port}", tls_ca_file=str(certificates / "server.crt")
-    ) as store:
+    async with create_store(f"rediss://127.0.0.1:{tls_port}", tls_ca_file=str(certificates / "server.crt")) as store:
         async with store.client().pipeline() as pipeline:
             await pipeline.watch("tls")
             pipeline.multi()
@@ -196,9 +194,7 @@ async def test_plain_to_a_tls_port_is_connection_failed(tls_port: int) -> None:
 
 
 async def test_a_tls_connection_that_breaks_is_replaced(tls_port: int, certificates: Path) -> None:
-    async with create_store(
-        f"rediss://127.0.0.1:{tls_port}", tls_ca_file=str(certificates / "server.crt")
-    ) as store:
+    async with create_store(f"rediss://127.0.0.1:{tls_port}", tls_ca_file=str(certificates / "server.crt")) as store:
         await _killed(store)
         assert await store.ping()
 

@@ -65,6 +65,7 @@ _LOAD = methodcaller("load")
 class RedisStore(Store):
     """A Redis or Valkey server."""
 
+    store_spec: ClassVar[tuple[int, int]] = (1, 0)
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
     database_parameter: ClassVar[str] = "db"
     default_port: ClassVar[int] = 6379
