@@ -206,7 +206,7 @@ async def test_a_watch_given_back_while_its_connection_breaks_disturbs_nobody(
                 watching, link = proxy.connections[-1], transaction._watch.link
                 watching.hold()  # the UNWATCH at the end stays without a reply
             watching.cut()
-            await eventually(lambda: link.closed)
+            await eventually(lambda link=link: link.closed)
         assert await store.ping()
     assert not caplog.records
 

@@ -87,7 +87,7 @@ def test_two_live_loops_are_an_error_that_says_so_and_harms_nobody(url: str) -> 
                 lambda: store.execute("ECHO", "y"),
                 lambda: store.execute("ECHO", "y", timeout=1),
                 lambda: store.execute("BLPOP", "never", 0.01),
-                lambda: store.connect(),
+                store.connect,
                 lambda: store.pubsub().subscribe("channel"),
             ):
                 try:

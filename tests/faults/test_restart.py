@@ -25,6 +25,7 @@ async def answers(store: Store) -> bool:
 
 
 async def test_a_store_works_again_by_itself_after_each_kill_under_load(killable: Killable) -> None:
+    store = create_store(killable.url)
     stop = False
     served = lost = 0
 
@@ -49,7 +50,7 @@ async def test_a_store_works_again_by_itself_after_each_kill_under_load(killable
                 await asyncio.sleep(0.002)
 
     files = open_files()
-    async with create_store(killable.url) as store:
+    async with store:
         await store.ping()
         workers = [asyncio.create_task(work(number)) for number in range(WORKERS)]
         blocked = [asyncio.create_task(block()) for _ in range(5)]
@@ -65,7 +66,6 @@ async def test_a_store_works_again_by_itself_after_each_kill_under_load(killable
         stop = True
         await asyncio.gather(*workers, *blocked)
         assert await store.execute("ECHO", "x") == b"x"
-    del store
     gc.collect()
     await eventually(lambda: open_files() <= files)
 

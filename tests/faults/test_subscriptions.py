@@ -27,22 +27,25 @@ def line(proxy: Through) -> ProxyConnection:
 async def test_a_message_published_after_the_reconnect_arrives(
     proxy: Through, server_url: str, reset: bool, protocol: int
 ) -> None:
-    async with create_store(server_url) as publisher, create_store(proxy.url, protocol=protocol) as store:
-        async with store.pubsub() as pubsub:
-            await pubsub.subscribe("one", "two")
-            await pubsub.psubscribe("th*")
-            messages = aiter(pubsub)
-            for round_ in range(3):
-                line(proxy).cut(reset=reset)
-                await eventually(lambda round_=round_: proxy.accepted == round_ + 2)
-                await eventually(lambda: subscribed(publisher, "one", "two"))
-                await eventually(lambda: _patterns(publisher, 1))
-                for channel in ("one", "two", "three"):
-                    await publisher.execute("PUBLISH", channel, round_)
-                async with asyncio.timeout(30):
-                    received = [await anext(messages) for _ in range(3)]
-                assert [message.channel for message in received] == ["one", "two", "three"]
-                assert {message.data for message in received} == {b"%d" % round_}
+    async with (
+        create_store(server_url) as publisher,
+        create_store(proxy.url, protocol=protocol) as store,
+        store.pubsub() as pubsub,
+    ):
+        await pubsub.subscribe("one", "two")
+        await pubsub.psubscribe("th*")
+        messages = aiter(pubsub)
+        for round_ in range(3):
+            line(proxy).cut(reset=reset)
+            await eventually(lambda round_=round_: proxy.accepted == round_ + 2)
+            await eventually(lambda: subscribed(publisher, "one", "two"))
+            await eventually(lambda: _patterns(publisher, 1))
+            for channel in ("one", "two", "three"):
+                await publisher.execute("PUBLISH", channel, round_)
+            async with asyncio.timeout(30):
+                received = [await anext(messages) for _ in range(3)]
+            assert [message.channel for message in received] == ["one", "two", "three"]
+            assert {message.data for message in received} == {b"%d" % round_}
 
 
 async def _patterns(store: Store, number: int) -> bool:
@@ -51,14 +54,17 @@ async def _patterns(store: Store, number: int) -> bool:
 
 
 async def test_a_subscription_in_a_namespace_outlives_its_connection(proxy: Through, server_url: str) -> None:
-    async with create_store(server_url) as publisher, create_store(proxy.url, namespace="a*.") as store:
-        async with store.pubsub() as pubsub:
-            await pubsub.subscribe("one")
-            line(proxy).cut()
-            await eventually(lambda: subscribed(publisher, "a*.one"))
-            await store.pubsub().publish("one", "x")
-            async with asyncio.timeout(30):
-                assert (await anext(aiter(pubsub)))[:2] == ("one", b"x")
+    async with (
+        create_store(server_url) as publisher,
+        create_store(proxy.url, namespace="a*.") as store,
+        store.pubsub() as pubsub,
+    ):
+        await pubsub.subscribe("one")
+        line(proxy).cut()
+        await eventually(lambda: subscribed(publisher, "a*.one"))
+        await store.pubsub().publish("one", "x")
+        async with asyncio.timeout(30):
+            assert (await anext(aiter(pubsub)))[:2] == ("one", b"x")
 
 
 @pytest.mark.parametrize("offset", range(0, 60, 5))
@@ -81,37 +87,43 @@ async def test_a_cut_at_any_byte_of_a_message_loses_no_later_one(proxy: Through,
 
 
 async def test_subscribing_while_the_connection_is_down_waits_for_it(proxy: Through, server_url: str) -> None:
-    async with create_store(server_url) as publisher, create_store(proxy.url, timeout=30) as store:
-        async with store.pubsub() as pubsub:
-            await pubsub.subscribe("before")
-            proxy.deafen()
-            line(proxy).cut()
-            await eventually(lambda: store._subscriber._link is None)
-            waiting = asyncio.create_task(pubsub.subscribe("meanwhile"))
-            await asyncio.sleep(0.05)
-            assert not waiting.done()
-            await proxy.listen()
-            async with asyncio.timeout(30):
-                await waiting
-            await publisher.execute("PUBLISH", "meanwhile", "x")
-            async with asyncio.timeout(30):
-                assert (await anext(aiter(pubsub)))[:2] == ("meanwhile", b"x")
+    async with (
+        create_store(server_url) as publisher,
+        create_store(proxy.url, timeout=30) as store,
+        store.pubsub() as pubsub,
+    ):
+        await pubsub.subscribe("before")
+        proxy.deafen()
+        line(proxy).cut()
+        await eventually(lambda: store._subscriber._link is None)
+        waiting = asyncio.create_task(pubsub.subscribe("meanwhile"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await proxy.listen()
+        async with asyncio.timeout(30):
+            await waiting
+        await publisher.execute("PUBLISH", "meanwhile", "x")
+        async with asyncio.timeout(30):
+            assert (await anext(aiter(pubsub)))[:2] == ("meanwhile", b"x")
 
 
 async def test_subscribing_while_the_connection_stays_down_is_a_timeout_and_no_subscription(
     proxy: Through, server_url: str
 ) -> None:
-    async with create_store(server_url) as publisher, create_store(proxy.url, timeout=0.3) as store:
-        async with store.pubsub() as pubsub:
-            await pubsub.subscribe("before")
-            proxy.deafen()
-            line(proxy).cut()
-            await eventually(lambda: store._subscriber._link is None)
-            with pytest.raises(Timeout):
-                await pubsub.subscribe("meanwhile")
-            await proxy.listen()
-            await eventually(lambda: subscribed(publisher, "before"))
-            assert not await subscribed(publisher, "meanwhile")
+    async with (
+        create_store(server_url) as publisher,
+        create_store(proxy.url, timeout=0.3) as store,
+        store.pubsub() as pubsub,
+    ):
+        await pubsub.subscribe("before")
+        proxy.deafen()
+        line(proxy).cut()
+        await eventually(lambda: store._subscriber._link is None)
+        with pytest.raises(Timeout):
+            await pubsub.subscribe("meanwhile")
+        await proxy.listen()
+        await eventually(lambda: subscribed(publisher, "before"))
+        assert not await subscribed(publisher, "meanwhile")
 
 
 async def test_the_first_subscription_says_when_nobody_is_there_and_works_later(proxy: Through) -> None:
@@ -144,22 +156,26 @@ async def test_nobody_reconnects_for_subscriptions_that_have_ended(proxy: Throug
 async def test_a_slow_reader_keeps_the_newest_messages_and_hears_how_many_it_lost(
     proxy: Through, server_url: str
 ) -> None:
-    async with create_store(server_url) as publisher, create_store(proxy.url) as store:
-        async with store.pubsub(limit=10) as slow, store.pubsub() as quick:
-            await slow.subscribe("one")
-            await quick.subscribe("one")
-            async with publisher.pipeline() as pipeline:
-                for number in range(1000):
-                    pipeline.execute("PUBLISH", "one", number)
-            messages = aiter(quick)
-            async with asyncio.timeout(30):
-                assert [(await anext(messages)).data for _ in range(1000)] == [b"%d" % n for n in range(1000)]
-            kept = aiter(slow)
-            first = await anext(kept)
-            assert (first.data, first.lost) == (b"990", 990)
-            rest = [await anext(kept) for _ in range(9)]
-            assert [message.data for message in rest] == [b"%d" % n for n in range(991, 1000)]
-            assert not any(message.lost for message in rest)
+    async with (
+        create_store(server_url) as publisher,
+        create_store(proxy.url) as store,
+        store.pubsub(limit=10) as slow,
+        store.pubsub() as quick,
+    ):
+        await slow.subscribe("one")
+        await quick.subscribe("one")
+        async with publisher.pipeline() as pipeline:
+            for number in range(1000):
+                pipeline.execute("PUBLISH", "one", number)
+        messages = aiter(quick)
+        async with asyncio.timeout(30):
+            assert [(await anext(messages)).data for _ in range(1000)] == [b"%d" % n for n in range(1000)]
+        kept = aiter(slow)
+        first = await anext(kept)
+        assert (first.data, first.lost) == (b"990", 990)
+        rest = [await anext(kept) for _ in range(9)]
+        assert [message.data for message in rest] == [b"%d" % n for n in range(991, 1000)]
+        assert not any(message.lost for message in rest)
 
 
 async def test_a_reader_ends_when_the_store_closes_during_a_reconnect(proxy: Through) -> None:
@@ -205,14 +221,13 @@ async def test_a_refused_subscription_is_the_servers_error_and_leaves_the_others
     async with create_store(valkey_url) as admin:
         await admin.execute("ACL", "SETUSER", "limited", "on", ">pw", "+@all", "~*", "resetchannels", "&open*")
         try:
-            async with create_store(valkey_url, username="limited", password="pw") as store:
-                async with store.pubsub() as pubsub:
-                    await pubsub.subscribe("open")
-                    with pytest.raises(ReplyError, match="NOPERM"):
-                        await pubsub.subscribe("shut")
-                    await admin.execute("PUBLISH", "open", "x")
-                    async with asyncio.timeout(30):
-                        assert (await anext(aiter(pubsub))).data == b"x"
+            async with create_store(valkey_url, username="limited", password="pw") as store, store.pubsub() as pubsub:
+                await pubsub.subscribe("open")
+                with pytest.raises(ReplyError, match="NOPERM"):
+                    await pubsub.subscribe("shut")
+                await admin.execute("PUBLISH", "open", "x")
+                async with asyncio.timeout(30):
+                    assert (await anext(aiter(pubsub))).data == b"x"
         finally:
             await admin.execute("ACL", "DELUSER", "limited")
 

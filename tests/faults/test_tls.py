@@ -117,11 +117,11 @@ async def test_a_trusted_certificate_is_enough(tls_port: int, certificates: Path
 
 async def test_redis_pys_client_of_a_tls_store_watches_over_tls(tls_port: int, certificates: Path) -> None:
     async with create_store(f"rediss://127.0.0.1:{tls_port}", tls_ca_file=str(certificates / "server.crt")) as store:
-        async with store.client().pipeline() as pipeline:
-            await pipeline.watch("tls")
-            pipeline.multi()
-            pipeline.set("tls", "watched")
-            assert await pipeline.execute() == [True]
+        pipeline = store.client().pipeline()
+        await pipeline.watch("tls")
+        pipeline.multi()
+        pipeline.set("tls", "watched")
+        assert await pipeline.execute() == [True]
 
 
 async def test_an_unknown_certificate_is_refused_by_default(tls_port: int) -> None:

@@ -39,6 +39,9 @@ def test_a_command_that_changes_its_connection_is_refused_and_says_what_to_call(
         (("CLIENT", "reply", "OFF"), REFUSED),
         (("client", b"TRACKING", "ON"), REFUSED),
         (("CLIENT",), SHARED),
+        ((b"Client", bytearray(b"caching"), "YES"), REFUSED),
+        ((bytearray(b"xread"), memoryview(b"Block"), 0, "STREAMS", "s", "$"), BLOCKING),
+        ((memoryview(b"GET"), "key"), SHARED),
     ],
 )
 def test_arguments_decide_where_the_name_does_not(args: tuple[Any, ...], expected: int) -> None:
@@ -60,6 +63,9 @@ def test_arguments_decide_where_the_name_does_not(args: tuple[Any, ...], expecte
         (("BLPOP", "a", "soon"), 0.0),
         (("BLPOP", "a", -1), 0.0),
         (("BLMPOP",), 0.0),
+        (("XREAD", "BLOCK"), 0.0),
+        (("BLPOP", "a", None), 0.0),
+        (("XREADGROUP", "GROUP", "g", "c", b"block", b"250", "STREAMS", "s", ">"), 0.25),
     ],
 )
 def test_a_blocking_command_says_how_long_it_may_wait(args: tuple[Any, ...], seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
@@ -17,6 +17,18 @@ class Color(StrEnum):
     RED = "red"
 
 
+class Number(IntEnum):
+    ONE = 1
+
+
+class Ratio(float):
+    """What numpy.float64 is: a subclass."""
+
+
+class Token(bytes):
+    pass
+
+
 @given(st.lists(st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.binary(), st.integers()), min_size=1))
 def test_what_is_packed_is_an_array_of_bulk_strings(arguments: list[Any]) -> None:
     texts = [arg if isinstance(arg, bytes) else str(arg).encode() for arg in arguments]
@@ -25,10 +37,23 @@ def test_what_is_packed_is_an_array_of_bulk_strings(arguments: list[Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(Color.RED, b"red"), (bytearray(b"ab"), b"ab"), (memoryview(b"ab"), b"ab"), (1.5, b"1.5")]
+    ("value", "text"),
+    [
+        (Color.RED, b"red"),
+        (Number.ONE, b"1"),
+        (Ratio(1.5), b"1.5"),
+        (Token(b"ab"), b"ab"),
+        (bytearray(b"ab"), b"ab"),
+        (memoryview(b"ab"), b"ab"),
+        (1.5, b"1.5"),
+        (float("inf"), b"inf"),
+        (-(2**70), b"-1180591620717411303424"),
+    ],
 )
 def test_kin_of_text_and_bytes_are_sent_as_what_they_hold(value: Any, text: bytes) -> None:
-    assert pack(("SET", "k", value)).endswith(b"$%d\r\n%b\r\n" % (len(text), text))
+    end = b"$%d\r\n%b\r\n" % (len(text), text)
+    assert pack(("SET", "k", value)).endswith(end)
+    assert pack(("SET", bytearray(b"k"), value)).endswith(end), "beside an argument that hiredis refuses"
 
 
 @pytest.mark.parametrize("value", [None, True, False, [], {}, (), object()])

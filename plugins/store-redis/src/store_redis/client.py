@@ -120,10 +120,10 @@ class _Prefixed(AbstractConnection):
 
     store: RedisStore
 
-    async def on_connect(self) -> None:
+    async def _connect(self) -> None:
         # Learned through the store, before the first command has to be packed.
         await self.store.prepare(("PING",))
-        await super().on_connect()
+        await super()._connect()  # type: ignore[safe-super, no-untyped-call]
 
     def pack_command(self, *args: Any) -> list[bytes]:
         return super().pack_command(*self.store.prefixed(split_name(args)))

@@ -43,10 +43,13 @@ def plain(args: tuple[Any, ...], index: int) -> str | bytes | int | float:
     value = args[index]
     if isinstance(value, str):
         return _text(args, index, "utf-8")
-    if isinstance(value, bytearray | memoryview):
+    if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    if isinstance(value, bytes | int | float) and not isinstance(value, bool):
-        return value
+    # hiredis refuses subclasses: an IntEnum, a numpy.float64.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
     raise make(
         ArgumentError,
         f"{_name(args)}: argument {index} is {type(value).__name__}; send str, bytes, int or float",

@@ -25,7 +25,8 @@ class SingleFlight:
 
     async def __call__(self) -> None:
         """Wait for the run that is under way, or for one that begins now."""
-        if self._task is None:
+        # A task that is done may not have been forgotten yet; waiting for it would not even yield to the loop.
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
             self._task.add_done_callback(self._ended)
         try:

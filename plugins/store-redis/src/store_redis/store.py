@@ -266,7 +266,10 @@ class RedisStore(Store):
 
     def prefixed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments with the namespace, once ``prepare`` has learned the server's commands."""
-        return args if self._keys is None else self._keys.apply(args)
+        if not self.namespace:
+            return args
+        assert self._keys is not None
+        return self._keys.apply(args)
 
     def without_prefix(self, message: Any) -> Any:
         """A pub/sub message without the namespace; any other reply as it is."""
