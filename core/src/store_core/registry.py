@@ -150,7 +150,7 @@ class DataStores(Mapping[str, Backend]):
         return backend
 
     def __iter__(self) -> Iterator[str]:
-        claimed = (scheme for scheme, claims in self._scanned().items() if any(map(_is_allowed, claims)))
+        claimed = (scheme for scheme, claims in self._scanned().items() if any(map(is_allowed, claims)))
         return iter(sorted({*self._registered, *claimed}))
 
     def __len__(self) -> int:
@@ -175,7 +175,7 @@ class DataStores(Mapping[str, Backend]):
     def register(self, scheme: str, target: str | type[Store]) -> Backend:
         """What ``register_store`` does."""
         scheme = scheme.lower()
-        if not _SCHEME.fullmatch(scheme):
+        if not is_scheme(scheme):
             raise ValueError(f"{scheme!r} is not a scheme: a letter, then letters, digits, '+', '-' and '.'")
         if isinstance(target, str):
             backend = Backend(scheme, _with_colon(target), origin="register_store")
@@ -199,14 +199,22 @@ class DataStores(Mapping[str, Backend]):
     def blocked(self) -> dict[str, list[Claim]]:
         """Schemes to the entry points that ``STORE_BLOCK`` hides."""
         hidden = {
-            scheme: [claim for claim in claims if not _is_allowed(claim)] for scheme, claims in self._scanned().items()
+            scheme: [claim for claim in claims if not is_allowed(claim)] for scheme, claims in self._scanned().items()
         }
         return {scheme: claims for scheme, claims in sorted(hidden.items()) if claims}
 
+    def claims(self) -> dict[str, list[Claim]]:
+        """Schemes to every entry point that offers them, those that ``STORE_BLOCK`` hides too."""
+        return {scheme: list(claims) for scheme, claims in sorted(self._scanned().items())}
+
     def extensions(self) -> list[Claim]:
         """Installed extensions that are not blocked (group ``store_core.extensions``), by name."""
+        return [claim for claim in self.extension_claims() if is_allowed(claim)]
+
+    def extension_claims(self) -> list[Claim]:
+        """Installed extensions by name, those that ``STORE_BLOCK`` hides too."""
         self._scanned()
-        return [claim for claim in self._extensions if _is_allowed(claim)]
+        return list(self._extensions)
 
     def _scanned(self) -> dict[str, list[Claim]]:
         claims = self._claims
@@ -219,7 +227,7 @@ class DataStores(Mapping[str, Backend]):
         return claims
 
     def _from_claims(self, scheme: str) -> Backend | None:
-        claims = [claim for claim in self._scanned().get(scheme, ()) if _is_allowed(claim)]
+        claims = [claim for claim in self._scanned().get(scheme, ()) if is_allowed(claim)]
         if not claims:
             return None
         pin = os.environ.get(pin_variable(scheme))
@@ -259,6 +267,11 @@ class DataStores(Mapping[str, Backend]):
         return f"installed: {', '.join(installed) or 'none'}"
 
 
+def is_scheme(text: str) -> bool:
+    """Whether a connection string can begin with it."""
+    return _SCHEME.fullmatch(text) is not None
+
+
 def pin_variable(scheme: str) -> str:
     """Name of the environment variable that pins a scheme: ``STORE_BACKEND_REDIS_CLUSTER`` for ``redis+cluster``."""
     return "STORE_BACKEND_" + re.sub(r"[^A-Z0-9]", "_", scheme.upper())
@@ -295,7 +308,8 @@ def _badly_pinned(scheme: str, pin: str, claims: list[Claim]) -> Backend:
     return Backend(scheme, first.value, first.distribution, first.version, "pin", conflict)
 
 
-def _is_allowed(claim: Claim) -> bool:
+def is_allowed(claim: Claim) -> bool:
+    """Whether ``STORE_BLOCK`` leaves the entry point's distribution alone."""
     block = os.environ.get("STORE_BLOCK")
     if not block:
         return True

@@ -129,7 +129,8 @@ def start(
 @app.command("new-backend")
 def new_backend_(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The scheme of its connection strings, as in acme.", show_default=False)
+        str,
+        typer.Argument(metavar="NAME", help="The scheme of its connection strings, as in acme.", show_default=False),
     ],
     directory: Annotated[
         str, typer.Option("--directory", metavar="DIR", help="The folder to write; ./store-NAME without it.")

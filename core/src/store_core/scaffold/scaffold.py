@@ -45,7 +45,7 @@ FILES = {
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-_LONGEST = 40
+_LONGEST = 30
 _AUTHOR = re.compile(r"(?P<name>[^<>]*[^<>\s])(?:\s*<(?P<email>[^<>\s@]+@[^<>\s@]+)>)?")
 
 
