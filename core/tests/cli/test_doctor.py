@@ -136,14 +136,22 @@ def test_what_is_broken_is_a_row_with_its_remedy_beside_the_others(doctor, insta
 
 
 def test_a_backend_that_talks_and_leaves_a_thread_and_a_child_is_ended(doctor, install, tmp_path):
-    child = f"subprocess.Popen([sys.executable, '-c', 'import os, time; open({str(tmp_path / 'pid')!r}, "
-    child += '"w").write(str(os.getpid())); time.sleep(600)\'])'
-    waits = f"import os, subprocess, sys, threading, time\nprint('hello')\n{child}\n"
-    waits += f"while not os.path.exists({str(tmp_path / 'pid')!r}): time.sleep(0.01)\n"
-    install("fine-store", waits + "threading.Thread(target=time.sleep, args=(600,)).start()\n" + FINE)
+    pid = tmp_path / "pid"
+    child = tmp_path / "child.py"
+    child.write_text(
+        f"import os, pathlib, time\npathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    )
+    noise = f"""
+import os, subprocess, sys, threading, time
+print("hello")
+subprocess.Popen([sys.executable, {str(child)!r}])
+while not os.path.exists({str(pid)!r}) or not os.path.getsize({str(pid)!r}): time.sleep(0.01)
+threading.Thread(target=time.sleep, args=(600,)).start()
+"""
+    install("fine-store", noise + FINE)
     status, report = doctor()
     assert (status, rows(report)["fine", "fine-store"]["status"]) == (0, "ok")
-    assert wait_until_gone(int((tmp_path / "pid").read_text()))
+    assert wait_until_gone(int(pid.read_text()))
 
 
 def wait_until_gone(pid: int) -> bool:

@@ -92,6 +92,7 @@ async def examined(limit: float) -> list[Finding]:
     turns = asyncio.Semaphore(AT_ONCE)
     findings = [_finding("backend", scheme, claim) for scheme, found in data_stores.claims().items() for claim in found]
     findings += [_finding("extension", claim.name, claim) for claim in data_stores.extension_claims()]
+    findings.sort(key=lambda finding: (finding.kind, finding.name, finding.distribution, finding.target))
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         if finding.status != "blocked":
