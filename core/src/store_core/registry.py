@@ -16,7 +16,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from store_core.errors import (
     BackendBlocked,
@@ -49,6 +49,7 @@ KNOWN_DISTRIBUTIONS: Mapping[str, str] = {
 }
 
 _ErrorT = TypeVar("_ErrorT", bound=BackendError)
+_BLOCK_KEY = os.environ.encodekey("STORE_BLOCK")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
@@ -133,6 +134,15 @@ class Backend:
         )
 
 
+class _Settled(NamedTuple):
+    """A look-up's outcome, and the settings under which it holds, as ``os.environ`` keeps them."""
+
+    backend: Backend
+    block: Any
+    pin_key: Any
+    pin: Any
+
+
 class DataStores(Mapping[str, Backend]):
     """Live mapping of scheme to ``Backend``; the module's ``data_stores`` is the one that is used."""
 
@@ -141,12 +151,13 @@ class DataStores(Mapping[str, Backend]):
         self._registered: dict[str, Backend] = {}
         self._claims: dict[str, list[Claim]] | None = None
         self._extensions: list[Claim] = []
+        # Replaced, never emptied: what a look-up under way still adds to the old one is gone with it.
+        self._settled: dict[str, _Settled] = {}
 
     def __getitem__(self, scheme: str) -> Backend:
-        scheme = scheme.lower()
-        backend = self._registered.get(scheme) or self._from_claims(scheme)
+        backend = self._find(scheme)
         if backend is None:
-            raise self._unknown(scheme)
+            raise self._unknown(scheme.lower())
         return backend
 
     def __iter__(self) -> Iterator[str]:
@@ -158,10 +169,7 @@ class DataStores(Mapping[str, Backend]):
 
     def __contains__(self, scheme: object) -> bool:
         # Mapping's own would build the error of a miss, near misses and all, only to drop it.
-        if not isinstance(scheme, str):
-            return False
-        scheme = scheme.lower()
-        return scheme in self._registered or self._from_claims(scheme) is not None
+        return isinstance(scheme, str) and self._find(scheme) is not None
 
     def __repr__(self) -> str:
         return f"data_stores({', '.join(self)})"
@@ -171,6 +179,7 @@ class DataStores(Mapping[str, Backend]):
         with self._lock:
             importlib.invalidate_caches()
             self._claims = None
+            self._settled = {}
 
     def register(self, scheme: str, target: str | type[Store]) -> Backend:
         """What ``register_store`` does."""
@@ -184,6 +193,7 @@ class DataStores(Mapping[str, Backend]):
             backend = Backend(scheme, dotted, origin="register_store", _class=target)
         with self._lock:
             self._registered[scheme] = backend
+            self._settled = {}
         return backend
 
     def unregister(self, scheme: str) -> None:
@@ -195,6 +205,7 @@ class DataStores(Mapping[str, Backend]):
         with self._lock:
             if self._registered.pop(scheme.lower(), None) is None:
                 raise UnknownBackend(f"no store was registered for the scheme {scheme!r}", scheme=scheme)
+            self._settled = {}
 
     def blocked(self) -> dict[str, list[Claim]]:
         """Schemes to the entry points that ``STORE_BLOCK`` hides."""
@@ -225,6 +236,29 @@ class DataStores(Mapping[str, Backend]):
                     self._claims = found
                 claims = self._claims
         return claims
+
+    def _find(self, scheme: str) -> Backend | None:
+        # A hot path: os.environ encodes, decodes and raises at each question, so its own dictionary is asked.
+        settled = self._settled
+        found = settled.get(scheme)
+        environ = getattr(os.environ, "_data", None)
+        if (
+            found is not None
+            and environ is not None
+            and environ.get(_BLOCK_KEY) == found.block
+            and environ.get(found.pin_key) == found.pin
+        ):
+            return found.backend
+        scheme = scheme.lower()
+        if scheme not in self._registered and scheme not in self._scanned():
+            return None
+        key = os.environ.encodekey(pin_variable(scheme)) if environ is not None else None
+        # Asked before the look-up: where a setting changes meanwhile, the outcome is of no use to the next.
+        block, pin = (environ.get(_BLOCK_KEY), environ.get(key)) if environ is not None else (None, None)
+        backend = self._registered.get(scheme) or self._from_claims(scheme)
+        if backend is not None and environ is not None:
+            settled[scheme] = _Settled(backend, block, key, pin)
+        return backend
 
     def _from_claims(self, scheme: str) -> Backend | None:
         claims = [claim for claim in self._scanned().get(scheme, ()) if is_allowed(claim)]
