@@ -86,7 +86,9 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
     async def test_clients_are_called_and_one_that_raises_is_removed(
         self, store: Store, key: Key, caplog: pytest.LogCaptureFixture
     ) -> None:
-        channel, good, later = key("channel"), [], []
+        channel = key("channel")
+        good: list[Any] = []
+        later: list[Any] = []
 
         async def coroutine(message: Message) -> None:
             await asyncio.sleep(0)
@@ -108,7 +110,8 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
         assert sum("removed the pub/sub client" in record.message for record in caplog.records) == 1
 
     async def test_close_ends_the_reader_after_what_arrived(self, store: Store, key: Key) -> None:
-        channel, got = key("channel"), []
+        channel = key("channel")
+        got: list[Any] = []
         pubsub = store.pubsub()
         await pubsub.subscribe(channel)
 
