@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import store_core
-from store_core.cli import backends, doctor, new_backend, replies, stores
+from store_core.cli import backends, conformance, doctor, new_backend, replies, stores
 
 app = typer.Typer(
     add_completion=False,
@@ -162,6 +162,24 @@ def doctor_(
     """
     if not doctor.examine(json, limit):
         raise typer.Exit(1)
+
+
+@app.command("conformance")
+def conformance_(
+    dsn: _Dsn,
+    json: Annotated[
+        str, typer.Option("--json", metavar="FILE", help="Write the whole result to FILE.", show_default=False)
+    ] = "",
+    may_flush: Annotated[
+        bool, typer.Option("--may-flush", help="Also run what empties the database, or creates and deletes others.")
+    ] = False,
+) -> None:
+    """Prove a backend by the conformance kit.
+
+    Runs the kit on a store that is there and prints a line for each section, with the reasons for what was skipped
+    and what failed. What it writes has keys of its own and is deleted again. Needs the extra [testing].
+    """
+    raise typer.Exit(conformance.conformance(dsn, json, may_flush))
 
 
 def _without_separator(command: list[str]) -> list[str]:

@@ -32,6 +32,7 @@ FILES = {
     "README.md": "README.md",
     "pyproject.toml": "pyproject.toml",
     "src/${module}/__init__.py": "init.py",
+    "src/${module}/conformance.py": "conformance.py",
     "src/${module}/connection.py": "connection.py",
     "src/${module}/errors.py": "errors.py",
     "src/${module}/py.typed": "",

@@ -7,10 +7,14 @@ no word for is None, and the tests that need it are skipped, saying so.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from store_core.dsn import DSN
+from store_core.dsn import DSN, Host
+from store_core.errors import StoreError
 from store_core.store import Store
 
 #: The arguments of one ``store.execute``.
@@ -84,9 +88,11 @@ class Dialect:
         """The name of a database that the kit may create, fill and delete (the capability ``databases``)."""
         return "9"
 
-    def start_url(self, url: str) -> str:
-        """A connection string at which ``start_store`` starts a server on a free port of this machine."""
-        return f"{DSN.parse(url).scheme}://127.0.0.1:0"
+    def start_url(self, url: str, folder: Path) -> str:
+        """A connection string at which ``start_store`` starts a server: on a free port, or a socket in the folder."""
+        dsn = DSN.parse(url)
+        place = "127.0.0.1:0" if dsn.hosts else f"{folder}/server.sock"
+        return f"{dsn.scheme}://{place}"
 
     def address(self, store: Store) -> tuple[str, int] | None:
         """The one TCP address of a store's server, for the proxy that cuts connections; None where there is none."""
@@ -96,6 +102,32 @@ class Dialect:
         port = hosts[0].port or getattr(store, "default_port", None)
         return (hosts[0].name or "127.0.0.1", int(port)) if port else None
 
+    def at(self, url: str, port: int) -> str:
+        """The connection string with another port of this machine in place of its server."""
+        return str(replace(DSN.parse(url), hosts=(Host("127.0.0.1", port),)))
+
 
 class RedisDialect(Dialect):
     """The language of Redis, Valkey and pulsards."""
+
+
+def dialect_of(kind: type[Store]) -> Dialect:
+    """The dialect that a Store class names as ``conformance_dialect = "module:Object"``; Redis's where it names none.
+
+    Raises:
+        StoreError: There is no such object, or it is no dialect.
+    """
+    target = kind.conformance_dialect
+    if not target:
+        return RedisDialect()
+    module, _, path = target.partition(":")
+    try:
+        found: Any = import_module(module)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StoreError(f"{kind.__name__}.conformance_dialect = {target!r} cannot be loaded: {error}") from error
+    dialect = found() if isinstance(found, type) else found
+    if not isinstance(dialect, Dialect):
+        raise StoreError(f"{kind.__name__}.conformance_dialect = {target!r} is no store_core.testing.Dialect")
+    return dialect

@@ -73,6 +73,7 @@ class Section:
                 setattr(cls, name, _prepared(test, section, tuple(needs)))
         else:
             _refuse_overrides(cls, own)
+        _refuse_namesakes(cls)
         _check_expected_failures(cls)
 
     @pytest.fixture
@@ -187,6 +188,15 @@ def _refuse_overrides(cls: type[Section], own: dict[str, Any]) -> None:
     for name in own:
         if any(hasattr(vars(base).get(name), _ABOUT) for base in cls.__mro__[1:]):
             raise TypeError(f"{cls.__name__}.{name} overrides a test of the kit; list it in expected_failures instead")
+
+
+def _refuse_namesakes(cls: type[Section]) -> None:
+    # Of two tests of one name in two sections, a class of both would have only one.
+    owners: dict[str, type] = {}
+    for kind in cls.__mro__:
+        for name, test in vars(kind).items():
+            if hasattr(test, _ABOUT) and owners.setdefault(name, kind) is not kind:
+                raise TypeError(f"{owners[name].__name__} and {kind.__name__} both have a test {name}")
 
 
 def _check_expected_failures(cls: type[Section]) -> None:
