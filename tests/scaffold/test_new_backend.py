@@ -118,7 +118,7 @@ def test_what_is_written_is_typed_strictly(generated, tmp_path):
     ]
     done = subprocess.run(command, cwd=generated.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "no issues found in 6 source files" in done.stdout
+    assert "no issues found in 7 source files" in done.stdout
 
 
 def test_the_kit_ships_no_file_of_the_repository(generated):
