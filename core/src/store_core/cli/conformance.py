@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from store_core import StoreError, create_store
+from store_core.cli.stores import ping
 from store_core.cli.tables import print_table
 
 _EXTRA = ("pytest", "pytest_asyncio")
@@ -25,6 +27,7 @@ def conformance(dsn: str, file: str, may_flush: bool) -> int:
         raise StoreError(f"{names} not installed, and this command needs it: pip install 'store-core[testing]'")
     from store_core.testing.run import run  # needs the extra
 
+    asyncio.run(ping(dsn))  # a hundred failures say less than one line
     data = run(create_store(dsn), may_flush=may_flush)
     if file:
         _write(Path(file), data)

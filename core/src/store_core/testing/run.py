@@ -34,8 +34,8 @@ def run(store: Store, *, may_flush: bool = False, limit: float = LIMIT) -> dict[
     dialect_of(type(store))  # an error of it is the backend's, and is better said here
     with tempfile.TemporaryDirectory(prefix="store-conformance-") as folder:
         file, settings = Path(folder, "result.json"), Path(folder, "pytest.ini")
-        settings.write_text("[pytest]\nasyncio_mode = strict\n")
-        command = [sys.executable, "-m", "pytest", "-q", "-c", str(settings), "--rootdir", folder]
+        settings.write_text("[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n")
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=native", "-c", str(settings), "--rootdir", folder]
         command += ["-p", "no:cacheprovider", "-p", "store_core.testing.plugin", "--conformance-json", str(file)]
         command += ["--import-mode=importlib", str(installed.__file__)]
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, NamedTuple
 from uuid import uuid4
@@ -160,6 +160,13 @@ async def eventually(condition: Callable[[], Any]) -> None:
         if result:
             return
         await asyncio.sleep(0.01)
+
+
+def spawn(work: Awaitable[Any]) -> asyncio.Future[Any]:
+    """A task of the test's own; when the test fails before it awaits the task, its error is not also logged."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
 
 
 def _prepared(test: Any, section: str, capabilities: tuple[Capability, ...]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from store_core.capabilities import Capability
 from store_core.errors import ReplyError
 from store_core.store import Store
-from store_core.testing.section import Section
+from store_core.testing.section import Section, spawn
 
 Key = Callable[..., str]
 
@@ -76,7 +76,7 @@ class ExecuteTests(Section, section="execute", needs=[Capability.EXECUTE]):
 
     async def test_a_refused_command_is_a_reply_error_and_harms_nobody(self, store: Store, key: Key) -> None:
         name = key()
-        writing = asyncio.create_task(self.write(store, name, b"value"))
+        writing = spawn(self.write(store, name, b"value"))
         with pytest.raises(ReplyError) as caught:
             await store.execute(*self.dialect.refused())
         assert str(caught.value).strip(), "the data store's own words are missing"

@@ -14,7 +14,7 @@ from store_core.capabilities import Capability
 from store_core.errors import StoreClosed, StoreError
 from store_core.pubsub import Message, PubSub
 from store_core.store import Store, create_store
-from store_core.testing.section import Section, eventually
+from store_core.testing.section import Section, eventually, spawn
 
 Key = Callable[..., str]
 
@@ -119,7 +119,7 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
             async for message in pubsub:
                 got.append(message.data)  # noqa: PERF401 - the test looks at it while it grows
 
-        reading = asyncio.create_task(read())
+        reading = spawn(read())
         await pubsub.publish(channel, "last")
         await eventually(lambda: got)
         await pubsub.close()
@@ -134,7 +134,7 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
         pubsubs = [store.pubsub(), store.pubsub()]
         for pubsub in pubsubs:
             await pubsub.subscribe(key("channel"))
-        readers = [asyncio.ensure_future(anext(aiter(pubsub))) for pubsub in pubsubs]
+        readers = [spawn(anext(aiter(pubsub))) for pubsub in pubsubs]
         await asyncio.sleep(0)
         await store.close()
         ended = await asyncio.gather(*readers, return_exceptions=True)
@@ -143,7 +143,7 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
     async def test_two_readers_of_one_at_once_are_an_error(self, store: Store, key: Key) -> None:
         async with store.pubsub() as pubsub:
             await pubsub.subscribe(key("channel"))
-            first = asyncio.ensure_future(anext(aiter(pubsub)))
+            first = spawn(anext(aiter(pubsub)))
             await asyncio.sleep(0)
             with pytest.raises(StoreError, match="two tasks"):
                 await anext(aiter(pubsub))

@@ -10,7 +10,7 @@ import pytest
 from store_core.capabilities import Capability
 from store_core.errors import ReplyError, StoreError
 from store_core.store import Store
-from store_core.testing.section import Section
+from store_core.testing.section import Section, spawn
 
 Key = Callable[..., str]
 
@@ -87,7 +87,7 @@ class TransactionTests(Section, section="transactions", needs=[Capability.EXECUT
                 transaction.execute(*self.dialect.read(right))
             return list(map(self.dialect.read_value, transaction.results or []))
 
-        moving = asyncio.gather(*(move() for _ in range(3)))
+        moving = spawn(asyncio.gather(*(move() for _ in range(3))))
         while not moving.done():
             seen = await look()
             assert seen[0] == seen[1]
