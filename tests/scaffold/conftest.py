@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from tests.environments import OWN, Environment, Wheel, build, run
 
-NAME = "acme"
+NAME = "proof"
 
 
 class Generated(NamedTuple):
@@ -48,7 +48,7 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture(scope="session")
 def generated(author: Environment, tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """``store new-backend acme``, built and installed."""
+    """``store new-backend proof``, built and installed."""
     folder = tmp_path_factory.mktemp("source") / f"store-{NAME}"
     run(
         author.python.with_name("store"),

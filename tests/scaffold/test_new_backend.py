@@ -22,19 +22,19 @@ _EXAMPLE = re.compile(r"```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
 
 
 def test_the_scheme_is_found_in_the_registry(generated):
-    program = "from store_core import data_stores; found = data_stores['acme']\n"
+    program = "from store_core import data_stores; found = data_stores['proof']\n"
     found = generated.environment.run(program + "show([str(found), found.distribution, found.version, found.origin])")
-    assert found == ["store_acme:AcmeStore", "store-acme", "0.1.0", "entry point"]
+    assert found == ["store_proof:ProofStore", "store-proof", "0.1.0", "entry point"]
 
 
 def test_it_is_listed_and_the_doctor_finds_nothing_wrong(generated):
-    assert re.search(r"^acme +store-acme +0\.1\.0 .* loaded$", generated.store("backends"), re.MULTILINE)
-    assert "foreign_keys" in generated.store("backends", "acme")
+    assert re.search(r"^proof +store-proof +0\.1\.0 .* loaded$", generated.store("backends"), re.MULTILINE)
+    assert "foreign_keys" in generated.store("backends", "proof")
     assert generated.store("doctor").endswith("nothing is wrong\n")
 
 
 def test_the_command_line_talks_to_it(generated, tmp_path):
-    url = f"acme://{tmp_path}/test.db"
+    url = f"proof://{tmp_path}/test.db"
     generated.store("exec", url, "CREATE TABLE t (name TEXT)")
     assert generated.store("exec", "--json", url, "INSERT INTO t VALUES (?)", "Ada") == "1\n"
     assert generated.store("exec", "--json", url, "SELECT * FROM t") == '[["Ada"]]\n'
@@ -56,11 +56,11 @@ def test_its_own_tests_pass_with_the_conformance_kit(generated):
 def test_a_backend_that_is_damaged_is_caught_by_its_tests(generated, tmp_path):
     """The same tests fail where transactions are no longer undone: they are not green whatever happens."""
     (tmp_path / "damage.py").write_text(
-        "import store_acme.statements\n"
+        "import store_proof.statements\n"
         "def run(database, commands):\n"
-        "    return [store_acme.statements.run_statement(database, command.args) for command in commands]\n"
-        "import store_acme.store\n"
-        "store_acme.store.run_transaction = run\n"
+        "    return [store_proof.statements.run_statement(database, command.args) for command in commands]\n"
+        "import store_proof.store\n"
+        "store_proof.store.run_transaction = run\n"
     )
     command = [generated.environment.python, "-m", "pytest", "-q", "-p", "damage", generated.folder, "-x"]
     with pytest.raises(AssertionError, match="1 failed"):
@@ -74,8 +74,8 @@ def test_the_readmes_example_prints_what_it_says(generated):
 
 def test_the_wheel_is_typed_licensed_and_says_what_it_is(generated):
     metadata = generated.wheel.metadata
-    assert "store_acme/py.typed" in generated.wheel.names
-    assert {name.partition("/")[0] for name in generated.wheel.names} == {"store_acme", "store_acme-0.1.0.dist-info"}
+    assert "store_proof/py.typed" in generated.wheel.names
+    assert {name.partition("/")[0] for name in generated.wheel.names} == {"store_proof", "store_proof-0.1.0.dist-info"}
     assert metadata["License-Expression"] == LICENCES[0]
     assert parseaddr(metadata["Author-email"]) == ("Ada", "ada@example.org")
     assert [each for each in generated.wheel.requires if not each.startswith("store-core>=")] == []
