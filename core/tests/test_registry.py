@@ -244,6 +244,28 @@ def test_the_variable_of_a_pin_is_one_that_a_shell_can_set(scheme, variable):
     assert pin_variable(scheme) == variable
 
 
+@pytest.mark.usefixtures("rivals")
+def test_a_pin_counts_from_the_next_look_up_and_so_does_its_end(stores, monkeypatch):
+    assert stores["acme"].conflict
+    monkeypatch.setenv("STORE_BACKEND_ACME", "bcme.store")
+    assert (stores["acme"].distribution, stores["acme"].origin) == ("bcme.store", "pin")
+    monkeypatch.setenv("STORE_BACKEND_ACME", "acme-store")
+    assert stores["acme"].distribution == "acme-store"
+    monkeypatch.delenv("STORE_BACKEND_ACME")
+    assert stores["acme"].conflict
+
+
+@pytest.mark.usefixtures("rivals")
+def test_settings_are_read_from_an_environment_that_somebody_put_in_its_place(stores, monkeypatch):
+    assert stores["acme"].conflict
+    assert "b" in stores
+    monkeypatch.setattr(os, "environ", {"STORE_BACKEND_ACME": "bcme.store"})
+    assert stores["acme"].distribution == "bcme.store"
+    monkeypatch.setattr(os, "environ", {"STORE_BLOCK": "bcme.store"})
+    assert "b" not in stores
+    assert stores["acme"].distribution == "acme-store"
+
+
 # Blocking.
 
 
@@ -405,6 +427,17 @@ def test_a_miss_is_a_miss_of_a_mapping(stores):
 
 class Mine(Store):
     pass
+
+
+def test_what_is_registered_after_a_look_up_counts_from_the_next_one(site, stores):
+    site.install("acme-store", {"acme": "acme_mod:AcmeStore"}, acme_mod=GOOD)
+    assert stores["acme"].origin == "entry point"
+    stores.register("acme", Mine)
+    assert stores["acme"].load() is Mine
+    stores.register("acme", "acme_mod:AcmeStore")
+    assert stores["acme"].load() is not Mine
+    stores.unregister("acme")
+    assert stores["acme"].origin == "entry point"
 
 
 def test_a_class_registered_at_run_time_wins_over_an_installed_one_until_it_is_unregistered(site, stores, monkeypatch):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from .conftest import OWN
+from tests.environments import OWN
 
 pytestmark = pytest.mark.timeout(600)
 

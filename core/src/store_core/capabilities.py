@@ -15,6 +15,7 @@ class Capability(StrEnum):
     WATCH = "watch"  #: optimistic transactions
     PUBSUB = "pubsub"  #: publish and subscribe by channel
     PATTERNS = "patterns"  #: subscribe by glob pattern
+    RECEIVERS = "receivers"  #: who listens: what ``publish`` returns, ``count`` and ``channels`` of a PubSub
     BLOCKING = "blocking"  #: commands that wait for data
     NAMESPACE = "namespace"  #: a prefix before every key
     FLUSH = "flush"  #: delete everything in the database (or namespace)

@@ -53,6 +53,16 @@ def extend(store: Store, extensions: Iterable[Any] = ()) -> None:
     store.on_close(lambda: _tell_closed(manager, store))
 
 
+def hooks_of(claim: Claim) -> list[str]:
+    """Load an installed extension; returns the names of the hooks that it implements.
+
+    Raises:
+        ExtensionError: It cannot be loaded, implements no hook, or one that does not exist.
+    """
+    manager = _manager([(_load(claim), claim.name)])
+    return sorted(caller.name for plugin in manager.get_plugins() for caller in manager.get_hookcallers(plugin) or ())
+
+
 def _load(claim: Claim) -> Any:
     module_name, _, path = claim.value.partition(":")
     try:

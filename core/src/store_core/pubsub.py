@@ -106,7 +106,7 @@ class Subscriber(ABC):
 
     @abstractmethod
     async def publish(self, channel: str, data: bytes) -> int:
-        """Send a message; returns how many subscribers of the data store received it."""
+        """Send a message; returns how many subscribers of the data store received it, -1 where it does not tell."""
 
     @abstractmethod
     async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
@@ -202,7 +202,7 @@ class PubSub:
         self._closed = False
 
     async def publish(self, channel: str, message: Any) -> int:
-        """Publish a message; returns how many subscribers received it."""
+        """Publish a message; returns how many subscribers received it, -1 without the capability ``receivers``."""
         self._check_open()
         return await self._subscriber.publish(channel, self._codec.encode(message))
 

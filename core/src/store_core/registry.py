@@ -16,7 +16,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from store_core.errors import (
     BackendBlocked,
@@ -49,6 +49,7 @@ KNOWN_DISTRIBUTIONS: Mapping[str, str] = {
 }
 
 _ErrorT = TypeVar("_ErrorT", bound=BackendError)
+_BLOCK_KEY = os.environ.encodekey("STORE_BLOCK")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
@@ -133,6 +134,15 @@ class Backend:
         )
 
 
+class _Settled(NamedTuple):
+    """A look-up's outcome, and the settings under which it holds, as ``os.environ`` keeps them."""
+
+    backend: Backend
+    block: Any
+    pin_key: Any
+    pin: Any
+
+
 class DataStores(Mapping[str, Backend]):
     """Live mapping of scheme to ``Backend``; the module's ``data_stores`` is the one that is used."""
 
@@ -141,16 +151,17 @@ class DataStores(Mapping[str, Backend]):
         self._registered: dict[str, Backend] = {}
         self._claims: dict[str, list[Claim]] | None = None
         self._extensions: list[Claim] = []
+        # Replaced, never emptied: what a look-up under way still adds to the old one is gone with it.
+        self._settled: dict[str, _Settled] = {}
 
     def __getitem__(self, scheme: str) -> Backend:
-        scheme = scheme.lower()
-        backend = self._registered.get(scheme) or self._from_claims(scheme)
+        backend = self._find(scheme)
         if backend is None:
-            raise self._unknown(scheme)
+            raise self._unknown(scheme.lower())
         return backend
 
     def __iter__(self) -> Iterator[str]:
-        claimed = (scheme for scheme, claims in self._scanned().items() if any(map(_is_allowed, claims)))
+        claimed = (scheme for scheme, claims in self._scanned().items() if any(map(is_allowed, claims)))
         return iter(sorted({*self._registered, *claimed}))
 
     def __len__(self) -> int:
@@ -158,10 +169,7 @@ class DataStores(Mapping[str, Backend]):
 
     def __contains__(self, scheme: object) -> bool:
         # Mapping's own would build the error of a miss, near misses and all, only to drop it.
-        if not isinstance(scheme, str):
-            return False
-        scheme = scheme.lower()
-        return scheme in self._registered or self._from_claims(scheme) is not None
+        return isinstance(scheme, str) and self._find(scheme) is not None
 
     def __repr__(self) -> str:
         return f"data_stores({', '.join(self)})"
@@ -171,11 +179,12 @@ class DataStores(Mapping[str, Backend]):
         with self._lock:
             importlib.invalidate_caches()
             self._claims = None
+            self._settled = {}
 
     def register(self, scheme: str, target: str | type[Store]) -> Backend:
         """What ``register_store`` does."""
         scheme = scheme.lower()
-        if not _SCHEME.fullmatch(scheme):
+        if not is_scheme(scheme):
             raise ValueError(f"{scheme!r} is not a scheme: a letter, then letters, digits, '+', '-' and '.'")
         if isinstance(target, str):
             backend = Backend(scheme, _with_colon(target), origin="register_store")
@@ -184,6 +193,7 @@ class DataStores(Mapping[str, Backend]):
             backend = Backend(scheme, dotted, origin="register_store", _class=target)
         with self._lock:
             self._registered[scheme] = backend
+            self._settled = {}
         return backend
 
     def unregister(self, scheme: str) -> None:
@@ -195,18 +205,27 @@ class DataStores(Mapping[str, Backend]):
         with self._lock:
             if self._registered.pop(scheme.lower(), None) is None:
                 raise UnknownBackend(f"no store was registered for the scheme {scheme!r}", scheme=scheme)
+            self._settled = {}
 
     def blocked(self) -> dict[str, list[Claim]]:
         """Schemes to the entry points that ``STORE_BLOCK`` hides."""
         hidden = {
-            scheme: [claim for claim in claims if not _is_allowed(claim)] for scheme, claims in self._scanned().items()
+            scheme: [claim for claim in claims if not is_allowed(claim)] for scheme, claims in self._scanned().items()
         }
         return {scheme: claims for scheme, claims in sorted(hidden.items()) if claims}
 
+    def claims(self) -> dict[str, list[Claim]]:
+        """Schemes to every entry point that offers them, those that ``STORE_BLOCK`` hides too."""
+        return {scheme: list(claims) for scheme, claims in sorted(self._scanned().items())}
+
     def extensions(self) -> list[Claim]:
         """Installed extensions that are not blocked (group ``store_core.extensions``), by name."""
+        return [claim for claim in self.extension_claims() if is_allowed(claim)]
+
+    def extension_claims(self) -> list[Claim]:
+        """Installed extensions by name, those that ``STORE_BLOCK`` hides too."""
         self._scanned()
-        return [claim for claim in self._extensions if _is_allowed(claim)]
+        return list(self._extensions)
 
     def _scanned(self) -> dict[str, list[Claim]]:
         claims = self._claims
@@ -218,8 +237,31 @@ class DataStores(Mapping[str, Backend]):
                 claims = self._claims
         return claims
 
+    def _find(self, scheme: str) -> Backend | None:
+        # A hot path: os.environ encodes, decodes and raises at each question, so its own dictionary is asked.
+        settled = self._settled
+        found = settled.get(scheme)
+        environ = getattr(os.environ, "_data", None)
+        if (
+            found is not None
+            and environ is not None
+            and environ.get(_BLOCK_KEY) == found.block
+            and environ.get(found.pin_key) == found.pin
+        ):
+            return found.backend
+        scheme = scheme.lower()
+        if scheme not in self._registered and scheme not in self._scanned():
+            return None
+        key = os.environ.encodekey(pin_variable(scheme)) if environ is not None else None
+        # Asked before the look-up: where a setting changes meanwhile, the outcome is of no use to the next.
+        block, pin = (environ.get(_BLOCK_KEY), environ.get(key)) if environ is not None else (None, None)
+        backend = self._registered.get(scheme) or self._from_claims(scheme)
+        if backend is not None and environ is not None:
+            settled[scheme] = _Settled(backend, block, key, pin)
+        return backend
+
     def _from_claims(self, scheme: str) -> Backend | None:
-        claims = [claim for claim in self._scanned().get(scheme, ()) if _is_allowed(claim)]
+        claims = [claim for claim in self._scanned().get(scheme, ()) if is_allowed(claim)]
         if not claims:
             return None
         pin = os.environ.get(pin_variable(scheme))
@@ -259,6 +301,11 @@ class DataStores(Mapping[str, Backend]):
         return f"installed: {', '.join(installed) or 'none'}"
 
 
+def is_scheme(text: str) -> bool:
+    """Whether a connection string can begin with it."""
+    return _SCHEME.fullmatch(text) is not None
+
+
 def pin_variable(scheme: str) -> str:
     """Name of the environment variable that pins a scheme: ``STORE_BACKEND_REDIS_CLUSTER`` for ``redis+cluster``."""
     return "STORE_BACKEND_" + re.sub(r"[^A-Z0-9]", "_", scheme.upper())
@@ -295,7 +342,8 @@ def _badly_pinned(scheme: str, pin: str, claims: list[Claim]) -> Backend:
     return Backend(scheme, first.value, first.distribution, first.version, "pin", conflict)
 
 
-def _is_allowed(claim: Claim) -> bool:
+def is_allowed(claim: Claim) -> bool:
+    """Whether ``STORE_BLOCK`` leaves the entry point's distribution alone."""
     block = os.environ.get("STORE_BLOCK")
     if not block:
         return True

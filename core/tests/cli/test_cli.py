@@ -11,7 +11,7 @@ import pytest
 
 import store_core
 
-COMMANDS = ["backends", "ping", "exec", "start"]
+COMMANDS = ["backends", "ping", "exec", "start", "new-backend", "doctor", "conformance"]
 
 
 def test_the_version_is_that_of_the_library(run: Any) -> None:

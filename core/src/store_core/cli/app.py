@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import store_core
-from store_core.cli import backends, replies, stores
+from store_core.cli import backends, conformance, doctor, new_backend, replies, stores
 
 app = typer.Typer(
     add_completion=False,
@@ -124,6 +124,62 @@ def start(
     Prints its connection string and keeps it running until Ctrl-C or SIGTERM.
     """
     asyncio.run(stores.start(dsn, lambda line: print(line, flush=True)))  # noqa: T201 - a reader waits for the line
+
+
+@app.command("new-backend")
+def new_backend_(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="The scheme of its connection strings, as in acme.", show_default=False),
+    ],
+    directory: Annotated[
+        str, typer.Option("--directory", metavar="DIR", help="The folder to write; ./store-NAME without it.")
+    ] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", "--license", metavar="LICENCE", help="BSD-3-Clause, MIT or Apache-2.0.")
+    ] = "BSD-3-Clause",
+    author: Annotated[str, typer.Option("--author", metavar="AUTHOR", help="'Name' or 'Name <address>'.")] = "",
+) -> None:
+    """Write a new backend.
+
+    A complete distribution that works at once, over SQLite: package, tests with the conformance kit, README, licence,
+    tox, CI. Replace SQLite by your data store. An existing folder has to be empty.
+    """
+    typer.echo(new_backend.new_backend(name, directory, licence, author))
+
+
+@app.command("doctor")
+def doctor_(
+    json: _Json = False,
+    limit: Annotated[
+        float, typer.Option("--limit", metavar="SECONDS", min=0.1, help="How long each backend may take.")
+    ] = 10.0,
+) -> None:
+    """Look for what is wrong with the installed backends and extensions.
+
+    Each is loaded in a process of its own with a time limit: one that hangs or crashes is a line of the report. Exit
+    status 1 when something is wrong. Warnings do not count.
+    """
+    if not doctor.examine(json, limit):
+        raise typer.Exit(1)
+
+
+@app.command("conformance")
+def conformance_(
+    dsn: _Dsn,
+    json: Annotated[
+        str, typer.Option("--json", metavar="FILE", help="Write the whole result to FILE.", show_default=False)
+    ] = "",
+    may_flush: Annotated[
+        bool, typer.Option("--may-flush", help="Also run what empties the database, or creates and deletes others.")
+    ] = False,
+) -> None:
+    """Prove a backend by the conformance kit.
+
+    Runs the kit on a store that is there and prints a line for each section, with the reasons for what was skipped
+    and what failed. What it writes has keys of its own and is deleted again. Needs the extra [testing].
+    """
+    raise typer.Exit(conformance.conformance(dsn, json, may_flush))
 
 
 def _without_separator(command: list[str]) -> list[str]:

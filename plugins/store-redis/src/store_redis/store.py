@@ -70,6 +70,7 @@ class RedisStore(Store):
     database_parameter: ClassVar[str] = "db"
     default_port: ClassVar[int] = 6379
 
+    store_spec = (1, 0)
     name = "redis"
     capabilities = frozenset(Capability) - {Capability.RECORDS}
 
