@@ -158,13 +158,13 @@ async def test_cancelling_a_start_leaves_nothing_behind(tmp_path: Path, monkeypa
 
 
 PROGRAM = """
-import asyncio, time
+import asyncio
 from store_core import start_store
 
 async def main():
     store = await start_store("redis://127.0.0.1:0")
     print(store.dsn.rpartition(":")[2], flush=True)
-    time.sleep(600)
+    await asyncio.sleep(600)
 
 asyncio.run(main())
 """

@@ -88,14 +88,18 @@ def free_port(host: str) -> int:
 async def _start(binary: str, dsn: DSN, params: Params, host: str, port: int) -> ServerProcess:
     directory = tempfile.TemporaryDirectory(prefix="store-redis-")
     config = _config(dsn, params, host, port, directory.name)
-    supervisor = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "store_redis.supervisor",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        supervisor = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "store_redis.supervisor",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except BaseException:
+        directory.cleanup()
+        raise
     running = dsn if is_unix(dsn) else replace(dsn, hosts=(Host(host, port),))
     server = ServerProcess(running, supervisor, directory.cleanup)
     try:
@@ -113,17 +117,23 @@ def _config(dsn: DSN, params: Params, host: str, port: int, directory: str) -> s
     lines = {
         "port": port,
         "bind": host or DEFAULT_HOST,
-        "dir": directory,
-        "logfile": f"{directory}/log",
+        "dir": _quoted(directory),
+        "logfile": _quoted(f"{directory}/log"),
         "save": '""',
         "daemonize": "no",
         "databases": max(16, params["db"] + 1),
     }
     if is_unix(dsn):
-        lines["unixsocket"] = json.dumps(dsn.path)
+        lines["unixsocket"] = _quoted(dsn.path)
     if params["password"]:
-        lines["requirepass"] = json.dumps(params["password"])
+        lines["requirepass"] = _quoted(params["password"])
     return "".join(f"{name} {value}\n" for name, value in lines.items())
+
+
+def _quoted(text: str) -> str:
+    # A string of the configuration file: bytes that are not plain as \xHH.
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in text.encode())
+    return f'"{"".join(plain)}"'
 
 
 async def _answers(server: ServerProcess, params: Params, log: Path) -> None:

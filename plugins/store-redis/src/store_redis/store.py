@@ -70,7 +70,6 @@ class RedisStore(Store):
     database_parameter: ClassVar[str] = "db"
     default_port: ClassVar[int] = 6379
 
-    store_spec = (1, 0)
     name = "redis"
     capabilities = frozenset(Capability) - {Capability.RECORDS}
 
@@ -225,7 +224,8 @@ class RedisStore(Store):
 
     def bind(self) -> None:
         """Tie the store to the running loop; what belonged to one that is gone is dropped."""
-        if self.bind_loop():
+        used = self._loop is not None
+        if self.bind_loop() and used:
             self._abandon()
 
     async def open_link(self) -> Link:
