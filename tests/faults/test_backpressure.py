@@ -10,6 +10,7 @@ from tests.faults.conftest import Through
 from tests.faults.proxy import ProxyConnection
 
 from store_core import ConnectionFailed, ConnectionLost, Timeout, create_store
+from store_redis import connection
 
 VALUE = bytes(100_000)
 CALLERS = 500
@@ -44,7 +45,7 @@ async def test_callers_wait_while_the_server_does_not_read_and_finish_when_it_do
         assert sum(link.load() for link in store._links) < CALLERS / 2
         assert not any(task.done() for task in tasks)
         for connection in proxy.connections:
-            connection.release()
+            held.release()
         async with asyncio.timeout(60):
             assert await asyncio.gather(*tasks) == [b"OK"] * CALLERS
         assert unsent(store) == 0
@@ -56,13 +57,13 @@ async def test_callers_that_wait_to_write_are_told_that_nothing_was_sent_when_th
     proxy: Through,
 ) -> None:
     async with create_store(proxy.url, timeout=60) as store:
-        connection = await stopped(store, proxy)
+        held = await stopped(store, proxy)
         tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
         await eventually(lambda: store._links[0].writable is not None)
         link = store._links[0]
         await asyncio.sleep(0.05)
         written = link.load()
-        connection.cut(reset=True)
+        held.cut(reset=True)
         async with asyncio.timeout(60):
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         lost = [outcome for outcome in outcomes if isinstance(outcome, ConnectionLost)]
@@ -75,7 +76,7 @@ async def test_callers_that_wait_to_write_are_told_that_nothing_was_sent_when_th
 
 async def test_callers_that_wait_to_write_run_out_of_time_like_those_who_wait_for_a_reply(proxy: Through) -> None:
     async with create_store(proxy.url, timeout=0.5) as store:
-        connection = await stopped(store, proxy)
+        held = await stopped(store, proxy)
         async with asyncio.timeout(60):
             outcomes = await asyncio.gather(
                 *(store.execute("SET", f"key:{n}", VALUE) for n in range(CALLERS)), return_exceptions=True
@@ -86,14 +87,14 @@ async def test_callers_that_wait_to_write_run_out_of_time_like_those_who_wait_fo
         assert all("not sent" in str(outcome) for outcome in never_sent)
         with pytest.raises(Timeout):
             await store.execute("ECHO", "x", timeout=0.05)
-        connection.release()
+        held.release()
         assert await store.execute("ECHO", "y", timeout=60) == b"y"
 
 
 async def test_a_caller_cancelled_while_it_waits_to_write_sends_nothing(proxy: Through) -> None:
     async with create_store(proxy.url, timeout=60) as store:
         await store.execute("DEL", "cancelled")
-        connection = await stopped(store, proxy)
+        held = await stopped(store, proxy)
         tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
         await eventually(lambda: store._links[0].writable is not None)
         victim = asyncio.create_task(store.execute("SET", "cancelled", 1))
@@ -101,7 +102,7 @@ async def test_a_caller_cancelled_while_it_waits_to_write_sends_nothing(proxy: T
         victim.cancel()
         with pytest.raises(asyncio.CancelledError):
             await victim
-        connection.release()
+        held.release()
         async with asyncio.timeout(60):
             await asyncio.gather(*tasks)
         assert await store.execute("EXISTS", "cancelled") == 0
@@ -110,7 +111,7 @@ async def test_a_caller_cancelled_while_it_waits_to_write_sends_nothing(proxy: T
 
 async def test_pipelines_and_transactions_wait_too(proxy: Through) -> None:
     async with create_store(proxy.url, timeout=60) as store:
-        connection = await stopped(store, proxy)
+        held = await stopped(store, proxy)
 
         async def write(number: int) -> list[object] | None:
             collector = store.pipeline() if number % 2 else store.transaction()
@@ -123,7 +124,7 @@ async def test_pipelines_and_transactions_wait_too(proxy: Through) -> None:
         await eventually(lambda: store._links[0].writable is not None)
         await asyncio.sleep(0.05)
         assert unsent(store) < 64 * len(VALUE)
-        connection.release()
+        held.release()
         async with asyncio.timeout(60):
             assert await asyncio.gather(*tasks) == [[b"OK"] * 5] * 100
         await store.flush()
@@ -138,3 +139,24 @@ async def test_closing_the_store_ends_those_who_wait_to_write(proxy: Through) ->
         await store.close()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(outcome, ConnectionFailed) for outcome in outcomes)
+
+
+async def test_callers_that_wait_to_write_are_woken_a_few_at_a_time(
+    proxy: Through, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken all together whenever there is room for a few, they would cost the square of their number."""
+    looked = 0
+    room = connection._room
+
+    async def counted(*args) -> None:
+        nonlocal looked
+        looked += 1
+        await room(*args)
+
+    monkeypatch.setattr(connection, "_room", counted)
+    callers = 4000
+    async with create_store(proxy.url, timeout=60) as store:
+        await store.ping()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(store.execute("SET", "key", VALUE[:10_000]) for _ in range(callers)))
+    assert 0 < looked < 30 * callers

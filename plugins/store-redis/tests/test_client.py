@@ -173,7 +173,7 @@ async def test_pipelines_answer_in_order_with_parsed_replies(client: Client, tra
 @pytest.mark.parametrize("transaction", [True, False])
 async def test_errors_in_pipelines_are_redis_pys(client: Client, transaction: bool) -> None:
     await client.set("text", "x")
-    with pytest.raises(redis.exceptions.ResponseError, match="Command # 2 .* not an integer"):
+    with pytest.raises(redis.exceptions.ResponseError, match=r"Command # 2 .* not an integer"):
         await client.pipeline(transaction=transaction).set("a", 1).incr("text").execute()
     assert await client.get("a") == b"1"
     replies = await client.pipeline(transaction=transaction).incr("text").get("a").execute(raise_on_error=False)

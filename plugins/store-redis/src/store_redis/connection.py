@@ -101,15 +101,24 @@ async def until_writable(link: Link, seconds: float = 0) -> None:
     Raises:
         ConnectionFailed: It broke meanwhile, or took none in time; nothing was sent.
     """
-    while link.writable is not None:
-        try:
-            async with asyncio.timeout(seconds or None):
-                await asyncio.shield(link.writable)
-        except TimeoutError as error:
-            message = f"{link.address} took no more commands within {seconds:g} s; the command was not sent"
-            raise make(ConnectionTimeout, message) from error
+    if link.writable is not None:
+        # A few at a time: woken all together for room that suffices a few, they would take a time that grows with
+        # the square of their number.
+        async with link.turnstile:
+            while link.writable is not None:
+                await _room(link, link.writable, seconds)
     if link.closed:
         raise make(ConnectionFailed, f"the connection to {link.address} was lost; the command was not sent")
+
+
+async def _room(link: Link, writable: asyncio.Future[None], seconds: float) -> None:
+    left = link.unwritable_since + seconds - link.loop.time() if seconds else None
+    try:
+        async with asyncio.timeout(left):
+            await asyncio.shield(writable)
+    except TimeoutError as error:
+        message = f"{link.address} took no more commands within {seconds:g} s; the command was not sent"
+        raise make(ConnectionTimeout, message) from error
 
 
 async def within(seconds: float, address: str, reply: Awaitable[Any]) -> Any:

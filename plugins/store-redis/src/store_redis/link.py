@@ -11,6 +11,9 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+#: How many callers look for room at a time when a link takes commands again.
+TURNSTILE = 64
+
 
 class Link(ABC):
     """Carries commands, in order, and hands out their replies.
@@ -25,6 +28,8 @@ class Link(ABC):
         timeout: Seconds to a reply; 0 for none.
         closed: Whether it was closed or has broken.
         writable: Set while it takes no more commands: callers wait for it before they add to it.
+        unwritable_since: The loop's time at which it last took no more.
+        turnstile: Lets a few of the callers that wait for room look for it at a time.
         on_push: Called with each RESP3 push message.
         on_lost: Called once when the link is gone.
         listening: Whether what comes unasked is a message for ``on_push`` too: a subscriber's link in RESP2, whose
@@ -39,6 +44,8 @@ class Link(ABC):
         self.timeout = timeout
         self.closed = False
         self.writable: asyncio.Future[None] | None = None
+        self.unwritable_since = 0.0
+        self.turnstile = asyncio.Semaphore(TURNSTILE)
         self.on_push: Callable[[Any], None] | None = None
         self.on_lost: Callable[[Link], None] | None = None
         self.listening = False

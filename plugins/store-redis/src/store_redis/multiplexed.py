@@ -250,6 +250,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.writable = self._create_future()
+        self.unwritable_since = self.loop.time()
 
     def resume_writing(self) -> None:
         writable, self.writable = self.writable, None
