@@ -116,9 +116,9 @@ class Section:
         store = create_store(store_url)
         request.node.stash[STORE] = describe(store)
         request.node.stash[TEST] = (about.section, secrets_of(store))
-        for capability in about.needs:
-            if capability not in store.capabilities:
-                pytest.skip(f"{store.name} does not declare {capability}")
+        missing = [capability for capability in about.needs if capability not in store.capabilities]
+        if missing:
+            pytest.skip(f"{store.name} does not declare {', '.join(missing)}")
         reason = self.expected_failures.get(request.function.__name__)
         if reason is not None:
             request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
