@@ -18,6 +18,7 @@ import asyncio
 import sys
 from statistics import median
 from time import perf_counter_ns
+from typing import Any
 
 from store_core import DSN, Capability, Store, create_store, hookimpl, register_store
 from store_core.parameters import Params
@@ -30,7 +31,7 @@ class NothingStore(Store):
 
     capabilities = frozenset({Capability.EXECUTE})
 
-    async def execute(self, *args, **options):
+    async def execute(self, *args: Any, **options: Any) -> Any:
         return None
 
 
@@ -41,8 +42,8 @@ class Counter:
         self.count = 0
 
     @hookimpl
-    def store_execute(self, operation):
-        async def execute(*args, **options):
+    def store_execute(self, operation: Any) -> Any:
+        async def execute(*args: Any, **options: Any) -> Any:
             self.count += 1
             return await operation(*args, **options)
 
@@ -69,7 +70,7 @@ async def main(rounds: int) -> None:
         "embedded": create_store("pulsards://"),
         "embedded, counting": create_store("pulsards://", extensions=[Counter()]),
     }
-    assert stores["none"].execute.__func__ is NothingStore.execute, "with no extension something stands in the way"
+    assert "execute" not in vars(stores["none"]), "with no extension something stands in the way"
     figures: dict[str, list[float]] = {name: [] for name in stores}
     for store in stores.values():
         await measured(store)  # warm
