@@ -43,9 +43,10 @@ class Command:
 
     @property
     def name(self) -> str:
-        """The command's name, for messages; never its arguments, which may hold secrets."""
+        """The command's first word, for messages; never its arguments, nor the rest of a statement: secrets may be there."""
         first = self.args[0] if self.args else ""
-        return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
+        text = first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
+        return (text.split(None, 1) or [""])[0]
 
     def __repr__(self) -> str:
         return f"Command({self.name!r}, {len(self.args)} args, {self.action.name})"
@@ -115,7 +116,9 @@ class Pipeline(_Collector):
 
 
 class Transaction(_Collector):
-    """Commands that run all or nothing, with nobody's commands between.
+    """Commands that run all or nothing, as isolated from others' as the backend says (Redis: nobody's come between).
+
+    Where the data store rolls back (SQL), an error is raised whatever ``raise_on_error`` says: nothing was run.
 
     With ``watch`` the keys are watched before the block is entered, and the block may read them through the store;
     if one of them changes before the end, nothing runs and ``TransactionAborted`` is raised.

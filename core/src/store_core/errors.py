@@ -19,7 +19,7 @@
     │   └── ConnectionLost     it broke while a reply was due: the command may have run
     ├── Timeout                no connection or no reply in time                       (also TimeoutError)
     ├── ReplyError             the data store refused the command, in its own words
-    └── TransactionAborted     a watched key changed; nothing was run
+    └── TransactionAborted     it gave way to another, which changed a watched key; nothing was run
 
 A backend translates the errors of its library into these at one boundary and chains the cause. No message carries
 a password, nor the value of a parameter that a backend declares secret.
@@ -139,13 +139,25 @@ class Timeout(StoreError, TimeoutError):
 
 
 class ReplyError(StoreError):
-    """The data store refused a command; the message is its own, ``code`` its first word."""
+    """The data store refused a command; the message is its own.
+
+    Args:
+        message: The data store's words.
+        code: Its code for what is wrong, where that is not the first word of the message.
+    """
+
+    _code = ""
+
+    def __init__(self, *message: object, code: str = "") -> None:
+        super().__init__(*message)
+        if code:
+            self._code = code
 
     @property
     def code(self) -> str:
-        """First word of the message: ``ERR``, ``WRONGTYPE``, ``NOAUTH``, …"""
-        return str(self).partition(" ")[0]
+        """The data store's code: the first word of Redis's messages (``WRONGTYPE``), an SQLSTATE (``23505``), …"""
+        return self._code or str(self).partition(" ")[0]
 
 
 class TransactionAborted(StoreError):
-    """A watched key changed before the transaction ran; none of its commands did."""
+    """The transaction gave way to another (which changed a watched key); none of its commands ran."""
