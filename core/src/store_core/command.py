@@ -43,7 +43,7 @@ class Command:
 
     @property
     def name(self) -> str:
-        """The command's first word, for messages; never its arguments, nor the rest of a statement: secrets may be there."""
+        """The command's first word, for messages; never the rest of it, which may hold secrets."""
         first = self.args[0] if self.args else ""
         text = first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
         return (text.split(None, 1) or [""])[0]

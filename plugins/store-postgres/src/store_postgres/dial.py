@@ -130,7 +130,7 @@ def abandon(connection: asyncpg.Connection) -> None:
     """Close the socket of a connection whose event loop is gone."""
     # The pool of a loop that is gone must not be told: it would start tasks there.
     with suppress(AttributeError):
-        connection._pool_holder = None
+        connection._pool_holder = None  # type: ignore[attr-defined]
     # The loop runs nothing any more, so every public close would fail and the socket stay open until it is collected;
     # what the loop would have called is called here. uvloop closes its sockets with the loop.
     close = getattr(transport_of(connection), "_call_connection_lost", None)

@@ -44,6 +44,9 @@ def while_executing(error: Exception, address: str, *, closed: bool) -> StoreErr
         address: The server, for the message.
         closed: Whether the connection is closed now.
     """
+    if isinstance(error, asyncpg.DataError) and error.severity is None:
+        # asyncpg's own: it could not encode a parameter, and nothing was sent. The server's have a severity.
+        return ArgumentError(str(error))
     if isinstance(error, asyncpg.PostgresConnectionError | OSError | EOFError) or _code(error) in _ENDED:
         return lost(address, error)
     if isinstance(error, asyncpg.PostgresError):

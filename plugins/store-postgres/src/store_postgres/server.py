@@ -161,8 +161,9 @@ class _Start:
         owner = self._owner()
         there_already = (self.data / "PG_VERSION").exists()
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in () if owner is None else (self.temporary, self.data):
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+        if owner is not None:
+            os.chown(self.temporary, owner.pw_uid, owner.pw_gid)
+            os.chown(self.data, owner.pw_uid, owner.pw_gid)
         return {
             "initdb": [] if there_already else self._initdb(),
             "server": self._server(),

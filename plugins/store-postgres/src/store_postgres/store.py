@@ -155,7 +155,7 @@ class PostgresStore(Store):
                 async with raw.transaction(isolation=self.params["isolation"].replace(" ", "_")):
                     clock.sent = True
                     for sql, parameters in statements:
-                        results.append(await run(raw, self._shapes, sql, parameters))  # noqa: PERF401 - kept on error
+                        results.append(await run(raw, self._shapes, sql, parameters))
             except LIBRARY as error:
                 translated = self._translated(error, raw, sent=clock.sent)
                 if isinstance(translated, ReplyError | ArgumentError):

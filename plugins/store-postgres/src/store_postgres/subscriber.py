@@ -129,8 +129,8 @@ class PostgresSubscriber(Subscriber):
         # Somebody may have subscribed to one of them again, while this waited for its turn.
         wanted = set(self._subscriptions.names(pattern=False))
         raw = self._raw
-        for wire in wires if raw is not None else ():
-            if wire not in wanted:
+        for wire in wires:
+            if raw is not None and wire not in wanted:
                 await raw.remove_listener(wire.decode(), self._on_notification)
 
     async def _within_timeout(self, work: Any) -> None:
