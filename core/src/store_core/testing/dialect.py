@@ -1,0 +1,101 @@
+"""Dialect: how the kit says things in a backend's language.
+
+The kit knows no language of its own. It asks a dialect for the arguments of ``store.execute``, and for the meaning of
+a reply. The defaults speak Redis; a backend overrides what its language says otherwise. What a backend's language has
+no word for is None, and the tests that need it are skipped, saying so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from store_core.dsn import DSN
+from store_core.store import Store
+
+#: The arguments of one ``store.execute``.
+Args = tuple[Any, ...]
+
+
+class Dialect:
+    """What the kit says, and how it reads the replies; the defaults are Redis's commands."""
+
+    # Key and value.
+
+    def setup(self) -> list[Args]:
+        """Commands run first on every store that the kit opens (``CREATE TABLE IF NOT EXISTS …``)."""
+        return []
+
+    def write(self, key: str, value: Any) -> Args:
+        """Set a key to a value (``bytes``, ``str`` or ``int``), whether it is there or not."""
+        return ("SET", key, value)
+
+    def read(self, key: str) -> Args:
+        """Ask for the value of a key."""
+        return ("GET", key)
+
+    def read_value(self, reply: Any) -> bytes | None:
+        """The value in the reply to ``read``; None where there is no such key."""
+        return reply if reply is None or isinstance(reply, bytes) else str(reply).encode()
+
+    def delete(self, key: str) -> Args:
+        """Delete a key, whether it is there or not."""
+        return ("DEL", key)
+
+    def increment(self, key: str) -> Args:
+        """Add one to the number at a key, from 0 where there is none."""
+        return ("INCR", key)
+
+    def increment_value(self, reply: Any) -> int:
+        """The new number, from the reply to ``increment``."""
+        return int(reply)
+
+    # What goes wrong.
+
+    def refused(self) -> Args:
+        """A command that the data store refuses before it runs anything of it."""
+        return ("STORE-CONFORMANCE-NO-SUCH-COMMAND",)
+
+    def unsendable(self, key: str) -> Args | None:
+        """A command with an argument of a type that the data store cannot be sent."""
+        return self.write(key, object())
+
+    def slow(self, seconds: float) -> Args | None:
+        """A command that takes its caller so many seconds; None where there is none."""
+        return ("BLPOP", f"store-conformance-{uuid4().hex}", seconds)
+
+    # Waiting for data (the capability ``blocking``).
+
+    def push(self, key: str, value: bytes) -> Args | None:
+        """Add a value to the queue at a key."""
+        return ("RPUSH", key, value)
+
+    def blocking_pop(self, key: str, seconds: float) -> Args | None:
+        """Take the oldest value from a queue; wait so many seconds for one, 0 for ever."""
+        return ("BLPOP", key, seconds)
+
+    def popped_value(self, reply: Any) -> bytes | None:
+        """The value in the reply to ``blocking_pop``; None where there was none in time."""
+        return None if reply is None else bytes(reply[1])
+
+    # Places.
+
+    def database(self) -> str:
+        """The name of a database that the kit may create, fill and delete (the capability ``databases``)."""
+        return "9"
+
+    def start_url(self, url: str) -> str:
+        """A connection string at which ``start_store`` starts a server on a free port of this machine."""
+        return f"{DSN.parse(url).scheme}://127.0.0.1:0"
+
+    def address(self, store: Store) -> tuple[str, int] | None:
+        """The one TCP address of a store's server, for the proxy that cuts connections; None where there is none."""
+        hosts = DSN.parse(store.dsn).hosts
+        if len(hosts) != 1:
+            return None
+        port = hosts[0].port or getattr(store, "default_port", None)
+        return (hosts[0].name or "127.0.0.1", int(port)) if port else None
+
+
+class RedisDialect(Dialect):
+    """The language of Redis, Valkey and pulsards."""
