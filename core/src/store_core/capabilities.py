@@ -10,12 +10,12 @@ class Capability(StrEnum):
 
     EXECUTE = "execute"  #: commands in the data store's own language
     CONNECT = "connect"  #: ``store.connect()``: a connection of one's own
-    PIPELINE = "pipeline"  #: several commands at once; in one round trip where the data store can
+    PIPELINE = "pipeline"  #: several commands in one round trip
     TRANSACTIONS = "transactions"  #: all or nothing
     WATCH = "watch"  #: optimistic transactions
     PUBSUB = "pubsub"  #: publish and subscribe by channel
     PATTERNS = "patterns"  #: subscribe by glob pattern
-    SUBSCRIBERS = "subscribers"  #: how many subscribers a channel has, and how many got a message
+    RECEIVERS = "receivers"  #: who listens: what ``publish`` returns, ``count`` and ``channels`` of a PubSub
     BLOCKING = "blocking"  #: commands that wait for data
     NAMESPACE = "namespace"  #: a part of the database of one's own: a prefix before every key, a schema
     FLUSH = "flush"  #: delete everything in the database (or namespace)

@@ -72,8 +72,8 @@ class Channels:
         if not callbacks and self._callbacks.pop(channel, None) is not None:
             await self._pubsub.unsubscribe(self._prefix + channel)
 
-    async def publish(self, channel: str, event: str, data: Any = None) -> int | None:
-        """Publish an event; returns how many subscribers of the data store received it, None where nobody knows."""
+    async def publish(self, channel: str, event: str, data: Any = None) -> int:
+        """Publish an event; returns how many subscribers of the data store received it."""
         return await self._pubsub.publish(self._prefix + channel, [event, data])
 
     async def close(self) -> None:

@@ -116,7 +116,7 @@ class Pipeline(_Collector):
 
 
 class Transaction(_Collector):
-    """Commands that run all or nothing, as isolated from others' as the backend says (Redis: nobody's come between).
+    """Commands that run all or nothing, with nobody's commands between.
 
     Where the data store rolls back (SQL), an error is raised whatever ``raise_on_error`` says: nothing was run.
 

@@ -105,8 +105,8 @@ class Subscriber(ABC):
     """A backend's side: one for each store. Channels are text here; a namespace is the backend's business."""
 
     @abstractmethod
-    async def publish(self, channel: str, data: bytes) -> int | None:
-        """Send a message; returns how many subscribers of the data store received it, None where nobody knows."""
+    async def publish(self, channel: str, data: bytes) -> int:
+        """Send a message; returns how many subscribers of the data store received it, -1 where it does not tell."""
 
     @abstractmethod
     async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
@@ -199,8 +199,8 @@ class PubSub:
         self._iterated = False
         self._closed = False
 
-    async def publish(self, channel: str, message: Any) -> int | None:
-        """Publish a message; returns how many subscribers received it, None where the data store does not tell."""
+    async def publish(self, channel: str, message: Any) -> int:
+        """Publish a message; returns how many subscribers received it, -1 without the capability ``receivers``."""
         self._check_open()
         return await self._subscriber.publish(channel, self._codec.encode(message))
 

@@ -38,9 +38,7 @@ class _Collector:
         self._results = Results()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if STORE in item.stash and TEST in item.stash:
             section, secrets = item.stash[TEST]

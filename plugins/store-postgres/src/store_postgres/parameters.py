@@ -26,9 +26,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "isolation",
         str,
-        "read committed",
-        "isolation level of transactions",
-        choices=("read committed", "repeatable read", "serializable"),
+        "serializable",
+        "isolation level of transactions; below it, others' changes can show within one",
+        choices=("serializable", "repeatable read", "read committed"),
     ),
     Parameter("application_name", str, None, "name of the connections in pg_stat_activity"),
     Parameter("statement_cache", int, 100, "prepared statements kept on each connection; 0 for PgBouncer", minimum=0),

@@ -7,8 +7,8 @@ BEGIN, LISTEN) is refused and says what to call instead; ``store.connect()`` giv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -24,12 +24,13 @@ from store_core import (
     ReplyError,
     Store,
     StoreError,
+    TransactionAborted,
     Unsupported,
 )
 from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
-from store_postgres.connection import PostgresConnection, run, seconds_of, within
+from store_postgres.connection import Clock, PostgresConnection, run, seconds_of, within
 from store_postgres.dial import DEFAULT_PORT, Dialer, abandon
 from store_postgres.errors import LIBRARY, lost, while_executing
 from store_postgres.parameters import PARAMETERS
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
     from store_core.store import Server
 
+    #: SQL and its parameters.
+    _Statements = Sequence[tuple[str, tuple[Any, ...]]]
+
 #: Ordinary and partitioned tables of one schema, or of all that are not the server's; not those of an extension.
 _TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name
@@ -52,6 +56,9 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
       SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1
 """
+
+#: Times that a transaction which gave way to others is run again.
+ATTEMPTS = 50
 
 # What the server says of a database that is there already, or that another creates at this moment.
 _EXISTS = frozenset({"42P04", "23505"})
@@ -71,7 +78,6 @@ class PostgresStore(Store):
         {
             Capability.EXECUTE,
             Capability.CONNECT,
-            Capability.PIPELINE,
             Capability.TRANSACTIONS,
             Capability.PUBSUB,
             Capability.NAMESPACE,
@@ -86,6 +92,9 @@ class PostgresStore(Store):
         super().__init__(dsn, params)
         self.dialer = Dialer(dsn, params)
         self.database = self.dialer.database
+        self._isolation = params["isolation"].replace(" ", "_")
+        # Held by a transaction that had to give way, while it runs again.
+        self._again = asyncio.Lock()
         self._shapes = Shapes()
         self._shared = SharedConnections(self.open, params)
         self._subscriber: PostgresSubscriber | None = None
@@ -137,37 +146,35 @@ class PostgresStore(Store):
             return await self._run(raw, sql, args[1:])
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
-        """Run statements in one transaction, at the isolation level of the parameter ``isolation``.
+        """Run statements in one transaction, as if nobody else were there (``isolation``: serializable).
 
-        The first statement that is refused undoes the whole: its error is raised, and no results are there.
+        The first statement that is refused undoes the whole: its error is raised, and no results are there. A
+        transaction that the server rolls back because of another one is run again, within ``command_timeout``:
+        nothing of it was run, and its statements are known beforehand.
 
         Raises:
             ReplyError: The server refused a statement, or the transaction as it was committed; nothing was run.
-            TransactionAborted: It gave way to another transaction; nothing was run, and the same may succeed now.
+            TransactionAborted: It gave way to others at every attempt; nothing was run.
         """
         self.bind()
         statements = [(check(each.args, ENDS_TRANSACTION), each.args[1:]) for each in commands]
-        for each in commands:
-            seconds_of(each.options, 0)
-        results: list[Any] = []
-        async with within(self.params["command_timeout"], self.dialer.address) as clock, self._shared.lend() as raw:
+        if any(each.options for each in commands):
+            raise ArgumentError(
+                "a transaction has the time of the store's command_timeout; its commands take no options"
+            )
+        async with within(self.params["command_timeout"], self.dialer.address) as clock:
             try:
-                async with raw.transaction(isolation=self.params["isolation"].replace(" ", "_")):
-                    clock.sent = True
-                    for sql, parameters in statements:
-                        results.append(await run(raw, self._shapes, sql, parameters))
-            except LIBRARY as error:
-                translated = self._translated(error, raw, sent=clock.sent)
-                if isinstance(translated, ReplyError | ArgumentError):
-                    translated.add_note(_place(statements, len(results)))
-                raise translated from error
-        return results
+                return await self._transact(statements, clock)
+            except TransactionAborted:
+                # One at a time from here on: they would only make each other give way.
+                async with self._again:
+                    return await self._transact_again(statements, clock)
 
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         """Open a PubSub over LISTEN and NOTIFY; close it after use.
 
         A message has at most 7,999 bytes, a channel's name 63. Text goes as it is, other bytes as ``\\\\x`` and
-        hexadecimal digits. PostgreSQL does not tell how many received a message: ``publish`` returns None.
+        hexadecimal digits. PostgreSQL does not tell how many received a message: ``publish`` returns -1.
         """
         self.check_open()
         if self._subscriber is None:
@@ -194,7 +201,9 @@ class PostgresStore(Store):
         return results
 
     async def watch(self, *keys: Any) -> Watch:
-        raise Unsupported(self.name, Capability.WATCH, "there are no keys; use isolation=serializable and transact()")
+        raise Unsupported(
+            self.name, Capability.WATCH, "there are no keys; a transaction that meets another is run again by itself"
+        )
 
     def client(self) -> asyncpg.Pool:
         """asyncpg's pool, the store's own; closed with the store.
@@ -270,6 +279,32 @@ class PostgresStore(Store):
         self._opened.add(connection.raw)
         return connection.raw
 
+    async def _transact_again(self, statements: _Statements, clock: Clock) -> list[Any]:
+        for attempt in range(ATTEMPTS):
+            await asyncio.sleep(random.uniform(0.0, 0.001 * 2 ** min(attempt, 8)))
+            try:
+                return await self._transact(statements, clock)
+            except TransactionAborted:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
+    async def _transact(self, statements: _Statements, clock: Clock) -> list[Any]:
+        results: list[Any] = []
+        async with self._shared.lend() as raw:
+            begun = False
+            try:
+                async with raw.transaction(isolation=self._isolation):
+                    begun = clock.sent = True
+                    for sql, parameters in statements:
+                        results.append(await run(raw, self._shapes, sql, parameters))
+            except LIBRARY as error:
+                translated = self._translated(error, raw, sent=begun)
+                if isinstance(translated, ReplyError | ArgumentError):
+                    translated.add_note(_place(statements, len(results)))
+                raise translated from error
+        return results
+
     async def _run(self, raw: PoolConnectionProxy, sql: str, parameters: tuple[Any, ...]) -> Any:
         try:
             return await run(raw, self._shapes, sql, parameters)
@@ -287,6 +322,7 @@ class PostgresStore(Store):
         for connection in opened:
             abandon(connection)
         self._dials.clear()
+        self._again = asyncio.Lock()
         self._shared.abandon()
         if self._subscriber is not None:
             self._subscriber.abandon()
@@ -299,7 +335,7 @@ def _is_closed(raw: PoolConnectionProxy) -> bool:
         return True
 
 
-def _place(statements: Sequence[tuple[str, Any]], done: int) -> str:
+def _place(statements: _Statements, done: int) -> str:
     if done == len(statements):
         return "as the transaction was committed; nothing was run"
     return f"in command {done + 1} of {len(statements)} ({first_word(statements[done][0])}); nothing was run"

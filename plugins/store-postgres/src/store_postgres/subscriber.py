@@ -46,8 +46,9 @@ class PostgresSubscriber(Subscriber):
         self._turn = asyncio.Lock()
         self._reconnecting: asyncio.Task[None] | None = None
 
-    async def publish(self, channel: str, data: bytes) -> None:
+    async def publish(self, channel: str, data: bytes) -> int:
         await self._store.execute("SELECT pg_notify($1, $2)", self._wire(channel), to_text(data))
+        return -1
 
     async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
         if pattern:
@@ -77,10 +78,10 @@ class PostgresSubscriber(Subscriber):
                 await self._within_timeout(self._unlisten(gone))
 
     async def count(self, channels: Iterable[str]) -> dict[str, int]:
-        raise Unsupported(self._store.name, Capability.SUBSCRIBERS, "PostgreSQL tells each session only its own")
+        raise Unsupported(self._store.name, Capability.RECEIVERS, "PostgreSQL tells each session only its own")
 
     async def channels(self, pattern: str | None) -> list[str]:
-        raise Unsupported(self._store.name, Capability.SUBSCRIBERS, "PostgreSQL tells each session only its own")
+        raise Unsupported(self._store.name, Capability.RECEIVERS, "PostgreSQL tells each session only its own")
 
     async def close(self) -> None:
         """Close the connection and end every PubSub."""
