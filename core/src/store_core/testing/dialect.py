@@ -7,10 +7,12 @@ no word for is None, and the tests that need it are skipped, saying so.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from store_core.dsn import DSN
+from store_core.dsn import DSN, Host
 from store_core.store import Store
 
 #: The arguments of one ``store.execute``.
@@ -84,9 +86,11 @@ class Dialect:
         """The name of a database that the kit may create, fill and delete (the capability ``databases``)."""
         return "9"
 
-    def start_url(self, url: str) -> str:
-        """A connection string at which ``start_store`` starts a server on a free port of this machine."""
-        return f"{DSN.parse(url).scheme}://127.0.0.1:0"
+    def start_url(self, url: str, folder: Path) -> str:
+        """A connection string at which ``start_store`` starts a server: on a free port, or a socket in the folder."""
+        dsn = DSN.parse(url)
+        place = "127.0.0.1:0" if dsn.hosts else f"{folder}/server.sock"
+        return f"{dsn.scheme}://{place}"
 
     def address(self, store: Store) -> tuple[str, int] | None:
         """The one TCP address of a store's server, for the proxy that cuts connections; None where there is none."""
@@ -95,6 +99,10 @@ class Dialect:
             return None
         port = hosts[0].port or getattr(store, "default_port", None)
         return (hosts[0].name or "127.0.0.1", int(port)) if port else None
+
+    def at(self, url: str, port: int) -> str:
+        """The connection string with another port of this machine in place of its server."""
+        return str(replace(DSN.parse(url), hosts=(Host("127.0.0.1", port),)))
 
 
 class RedisDialect(Dialect):
