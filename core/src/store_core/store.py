@@ -428,10 +428,12 @@ def _settle(kind: type[Store], dsn: DSN, overrides: Mapping[str, Any]) -> tuple[
 
 def _refuse_masked(kind: type[Store], params: Params, backend: str) -> None:
     secrets = secret_names(kind.parameters)
-    for name, value in params.items():
-        # A pickled DSN does not know what the backend declares, and masks what sounds secret too.
-        if value == MASK and (name in secrets or sounds_secret(name)):
-            raise DSNError(f"{backend}: '{name}' is masked (a repr or a pickle leaves it out); pass {name}=…")
+    # A pickled DSN does not know what the backend declares, and masks what sounds secret too.
+    masked = [name for name, value in params.items() if value == MASK and (name in secrets or sounds_secret(name))]
+    if masked:
+        names, remedy = ", ".join(map(repr, masked)), ", ".join(f"{name}=…" for name in masked)
+        verb = "is" if len(masked) == 1 else "are"
+        raise DSNError(f"{backend}: {names} {verb} masked (a repr or a pickle leaves it out); pass {remedy}")
 
 
 def _overridden(

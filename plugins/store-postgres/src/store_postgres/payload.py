@@ -1,17 +1,20 @@
-r"""Payloads of NOTIFY: bytes in, text on the wire, the same bytes out. Pure.
+r"""Payloads and channels of NOTIFY: bytes in, text on the wire, the same bytes out. Pure.
 
 NOTIFY carries text without NUL characters. Text goes as it is, so that psql and other programs read and write the same
 messages. Other bytes go in PostgreSQL's own form for them, ``\x`` and hexadecimal digits, and so does text that
 begins with ``\x``, so that nothing can be taken for what it is not.
+
+A channel is a name of at most 63 bytes. A longer one travels as its hash; whoever listens knows the name it asked for.
 """
 
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 from store_core import ArgumentError
 
-#: Bytes that a payload and the name of a channel may have.
+#: Most bytes of a payload, and of a channel's name on the wire.
 MOST_PAYLOAD, MOST_CHANNEL = 7999, 63
 
 _HEX = re.compile(r"\\x((?:[0-9a-f]{2})*)")
@@ -40,16 +43,16 @@ def to_bytes(text: str) -> bytes:
     return bytes.fromhex(found[1]) if found else text.encode()
 
 
-def check_channel(name: str) -> str:
+def channel_name(name: str) -> str:
     """The name of a channel on the wire.
 
     Raises:
-        ArgumentError: It is empty, too long, or has a NUL character.
+        ArgumentError: It is empty, or has a NUL character.
     """
-    size = len(name.encode())
-    if not name or "\0" in name or size > MOST_CHANNEL:
-        raise ArgumentError(f"the channel {name!r} has {size} bytes; PostgreSQL takes 1 to {MOST_CHANNEL}, none NUL")
-    return name
+    if not name or "\0" in name:
+        raise ArgumentError(f"{name!r} is no channel: its name is empty, or has a NUL character")
+    encoded = name.encode()
+    return name if len(encoded) <= MOST_CHANNEL else "sha256:" + sha256(encoded).hexdigest()[: MOST_CHANNEL - 7]
 
 
 def _as_text(data: bytes) -> str:

@@ -159,9 +159,7 @@ class PostgresStore(Store):
         self.bind()
         statements = [(check(each.args, ENDS_TRANSACTION), each.args[1:]) for each in commands]
         if any(each.options for each in commands):
-            raise ArgumentError(
-                "a transaction has the time of the store's command_timeout; its commands take no options"
-            )
+            raise ArgumentError("commands of a transaction take no options; command_timeout bounds the whole")
         async with within(self.params["command_timeout"], self.dialer.address) as clock:
             try:
                 return await self._transact(statements, clock)
@@ -173,7 +171,7 @@ class PostgresStore(Store):
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         """Open a PubSub over LISTEN and NOTIFY; close it after use.
 
-        A message has at most 7,999 bytes, a channel's name 63. Text goes as it is, other bytes as ``\\\\x`` and
+        A message has at most 7,999 bytes. Text goes as it is, other bytes as ``\\\\x`` and
         hexadecimal digits. PostgreSQL does not tell how many received a message: ``publish`` returns -1.
         """
         self.check_open()
@@ -183,27 +181,9 @@ class PostgresStore(Store):
 
     # What is built on them.
 
-    async def execute_pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        """Run statements one after another on one connection, each for itself; returns replies, errors in place."""
-        if "execute" in self.__dict__ or any(command.options for command in commands):
-            # An extension that wraps execute sees every command.
-            return await super().execute_pipeline(commands)
-        self.bind()
-        statements = [(check(each.args, SESSION_ONLY), each.args[1:]) for each in commands]
-        results: list[Any] = []
-        async with within(self.params["command_timeout"], self.dialer.address) as clock, self._shared.lend() as raw:
-            clock.sent = True
-            for sql, parameters in statements:
-                try:
-                    results.append(await self._run(raw, sql, parameters))
-                except (ReplyError, ArgumentError) as error:
-                    results.append(error)
-        return results
-
     async def watch(self, *keys: Any) -> Watch:
-        raise Unsupported(
-            self.name, Capability.WATCH, "there are no keys; a transaction that meets another is run again by itself"
-        )
+        detail = "there are no keys; a transaction that meets another is run again by itself"
+        raise Unsupported(self.name, Capability.WATCH, detail)
 
     def client(self) -> asyncpg.Pool:
         """asyncpg's pool, the store's own; closed with the store.

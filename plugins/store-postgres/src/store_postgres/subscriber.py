@@ -20,7 +20,7 @@ from store_core import Capability, PubSub, StoreError, Timeout, Unsupported
 from store_core.pubsub import Subscriber, Subscriptions
 from store_postgres.connection import hang_up
 from store_postgres.errors import LIBRARY, lost, while_executing
-from store_postgres.payload import check_channel, to_bytes, to_text
+from store_postgres.payload import channel_name, to_bytes, to_text
 
 if TYPE_CHECKING:
     from store_postgres.store import PostgresStore
@@ -178,4 +178,4 @@ class PostgresSubscriber(Subscriber):
             self._reconnecting = None
 
     def _wire(self, name: str) -> str:
-        return check_channel(self._store.namespace + name)
+        return channel_name(self._store.namespace + name)
