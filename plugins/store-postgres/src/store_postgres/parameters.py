@@ -20,7 +20,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "seconds to a reply, the wait for a free connection included; 0 never times out",
         minimum=0,
     ),
-    Parameter("pool_min", int, 0, "connections kept open while nobody needs them", minimum=0),
+    Parameter("pool_min", int, 0, "connections opened beforehand; with any, none is closed for being idle", minimum=0),
     Parameter("pool_max", int, 10, "most connections that all callers share; further callers wait", minimum=1),
     Parameter("pool_idle", float, 300.0, "seconds after which an idle connection is closed; 0 never", minimum=0),
     Parameter(

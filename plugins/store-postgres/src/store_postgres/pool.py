@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,21 +40,24 @@ class SharedConnections:
         self._connect = connect
         self._params = params
         self._pool: asyncpg.Pool | None = None
-        self._releases: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def pool(self) -> asyncpg.Pool:
         """asyncpg's pool; a new one where there is none, or its user closed it."""
+        least: int = self._params["pool_min"]
         if self._pool is None or self._pool.is_closing():
             self._pool = _ready(
                 asyncpg.create_pool(
                     connect=self._opened,
-                    init_size=0,
-                    min_size=self._params["pool_min"],
+                    # asyncpg would make its user wait for the first ones, and fail for all when one of them fails.
+                    min_size=0,
                     max_size=self._params["pool_max"],
-                    max_inactive_connection_lifetime=self._params["pool_idle"],
+                    max_inactive_connection_lifetime=0 if least else self._params["pool_idle"],
                 )
             )
+            if least:
+                self._later(self._warm(self._pool, least))
         return self._pool
 
     @asynccontextmanager
@@ -72,9 +75,7 @@ class SharedConnections:
         try:
             yield connection
         except BaseException:
-            task = asyncio.create_task(self._release(pool, connection))
-            self._releases.add(task)
-            task.add_done_callback(self._releases.discard)
+            self._later(self._release(pool, connection))
             raise
         await self._release(pool, connection)
 
@@ -83,18 +84,32 @@ class SharedConnections:
         pool, self._pool = self._pool, None
         if pool is not None and not pool.is_closing():
             pool.terminate()
-        if self._releases:
-            await asyncio.gather(*self._releases, return_exceptions=True)
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # transports close in the next turn of the loop
 
     def abandon(self) -> None:
         """Drop what belongs to an event loop that is gone."""
         self._pool = None
-        self._releases.clear()
+        self._tasks.clear()
 
     async def _opened(self, *_args: Any, **_options: Any) -> asyncpg.Connection:
         # What asyncpg would pass to its own connect: the store has all of it.
         return await self._connect()
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _warm(self, pool: asyncpg.Pool, least: int) -> None:
+        """Open the connections that are to be there from the first statement on."""
+        opened = await asyncio.gather(*(pool.acquire() for _ in range(least)), return_exceptions=True)
+        for connection in opened:
+            if isinstance(connection, BaseException):
+                logger.debug("a connection could not be opened beforehand: %s", connection)
+            else:
+                await self._release(pool, connection)
 
     async def _release(self, pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
         try:
