@@ -65,6 +65,8 @@ class Store:
     database_parameter: ClassVar[str] = ""
     #: Whether a connection string may name several hosts.
     several_hosts: ClassVar[bool] = False
+    #: How the conformance kit speaks to it: ``module:Object``, a ``store_core.testing.Dialect``; empty for Redis's.
+    conformance_dialect: ClassVar[str] = ""
 
     name: str = ""
     capabilities: Capabilities = frozenset()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import store_core
-from store_core.cli import backends, replies, stores
+from store_core.cli import backends, conformance, replies, stores
 
 app = typer.Typer(
     add_completion=False,
@@ -124,6 +124,24 @@ def start(
     Prints its connection string and keeps it running until Ctrl-C or SIGTERM.
     """
     asyncio.run(stores.start(dsn, lambda line: print(line, flush=True)))  # noqa: T201 - a reader waits for the line
+
+
+@app.command("conformance")
+def conformance_(
+    dsn: _Dsn,
+    json: Annotated[
+        str, typer.Option("--json", metavar="FILE", help="Write the whole result to FILE.", show_default=False)
+    ] = "",
+    may_flush: Annotated[
+        bool, typer.Option("--may-flush", help="Also run what empties the database, or creates and deletes others.")
+    ] = False,
+) -> None:
+    """Prove a backend by the conformance kit.
+
+    Runs the kit on a store that is there and prints a line for each section, with the reasons for what was skipped
+    and what failed. What it writes has keys of its own and is deleted again. Needs the extra [testing].
+    """
+    raise typer.Exit(conformance.conformance(dsn, json, may_flush))
 
 
 def _without_separator(command: list[str]) -> list[str]:

@@ -8,11 +8,13 @@ no word for is None, and the tests that need it are skipped, saying so.
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from store_core.dsn import DSN, Host
+from store_core.errors import StoreError
 from store_core.store import Store
 
 #: The arguments of one ``store.execute``.
@@ -107,3 +109,25 @@ class Dialect:
 
 class RedisDialect(Dialect):
     """The language of Redis, Valkey and pulsards."""
+
+
+def dialect_of(kind: type[Store]) -> Dialect:
+    """The dialect that a Store class names as ``conformance_dialect = "module:Object"``; Redis's where it names none.
+
+    Raises:
+        StoreError: There is no such object, or it is no dialect.
+    """
+    target = kind.conformance_dialect
+    if not target:
+        return RedisDialect()
+    module, _, path = target.partition(":")
+    try:
+        found: Any = import_module(module)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StoreError(f"{kind.__name__}.conformance_dialect = {target!r} cannot be loaded: {error}") from error
+    dialect = found() if isinstance(found, type) else found
+    if not isinstance(dialect, Dialect):
+        raise StoreError(f"{kind.__name__}.conformance_dialect = {target!r} is no store_core.testing.Dialect")
+    return dialect

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +15,9 @@ _DESCRIPTORS = Path("/proc/self/fd")
 def sockets() -> set[str]:
     """The sockets that this process holds; none where the system does not tell."""
     found = set()
-    for name in os.listdir(_DESCRIPTORS) if _DESCRIPTORS.exists() else ():
+    for descriptor in _DESCRIPTORS.iterdir() if _DESCRIPTORS.exists() else ():
         try:
-            target = os.readlink(_DESCRIPTORS / name)
+            target = str(descriptor.readlink())
         except OSError:  # closed in the meantime, as the listing's own is
             continue
         if target.startswith("socket:"):

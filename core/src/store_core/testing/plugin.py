@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from store_core.testing.result import STORE, TEST, Results, one_line
+from store_core.testing.result import STORE, TEST, Results, one_line, write
 
 _ATTRIBUTE = "conformance"
 
@@ -61,7 +61,7 @@ class _Collector:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not hasattr(session.config, "workerinput"):
-            self._results.write(self._path)
+            write(self._path, self._results.as_data())
 
 
 def _outcome(report: pytest.TestReport) -> str:

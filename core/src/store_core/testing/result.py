@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest import StashKey
+import pytest
 
 from store_core.dsn import DSN, MASK
 from store_core.errors import BackendError
@@ -30,8 +30,8 @@ from store_core.store import Store
 from store_core.testing.since import KIT_VERSION
 
 #: What a test's item is marked with: whose test it is, and (section, secrets that no result may repeat).
-STORE = StashKey[dict[str, Any]]()
-TEST = StashKey[tuple[str, frozenset[str]]]()
+STORE = pytest.StashKey[dict[str, Any]]()
+TEST = pytest.StashKey[tuple[str, frozenset[str]]]()
 
 #: Outcomes that carry a reason.
 REASONED = ("failed", "skipped", "expected_failures", "warnings")
@@ -83,9 +83,10 @@ class Results:
             "stores": list(self._stores.values()),
         }
 
-    def write(self, path: Path) -> None:
-        """Write the result as JSON."""
-        path.write_text(json.dumps(self.as_data(), indent=2) + "\n", encoding="utf-8")
+
+def write(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a result as JSON."""
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def one_line(text: str, secrets: Iterable[str] = ()) -> str:

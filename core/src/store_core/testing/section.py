@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, NamedTuple
 from uuid import uuid4
@@ -73,6 +73,7 @@ class Section:
                 setattr(cls, name, _prepared(test, section, tuple(needs)))
         else:
             _refuse_overrides(cls, own)
+        _refuse_namesakes(cls)
         _check_expected_failures(cls)
 
     @pytest.fixture
@@ -161,6 +162,13 @@ async def eventually(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.01)
 
 
+def spawn(work: Awaitable[Any]) -> asyncio.Future[Any]:
+    """A task of the test's own; when the test fails before it awaits the task, its error is not also logged."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
+
+
 def _prepared(test: Any, section: str, capabilities: tuple[Capability, ...]) -> Any:
     about = About(section, (*capabilities, *getattr(test, "_needs", ())))
     if inspect.iscoroutinefunction(test):
@@ -187,6 +195,15 @@ def _refuse_overrides(cls: type[Section], own: dict[str, Any]) -> None:
     for name in own:
         if any(hasattr(vars(base).get(name), _ABOUT) for base in cls.__mro__[1:]):
             raise TypeError(f"{cls.__name__}.{name} overrides a test of the kit; list it in expected_failures instead")
+
+
+def _refuse_namesakes(cls: type[Section]) -> None:
+    # Of two tests of one name in two sections, a class of both would have only one.
+    owners: dict[str, type] = {}
+    for kind in cls.__mro__:
+        for name, test in vars(kind).items():
+            if hasattr(test, _ABOUT) and owners.setdefault(name, kind) is not kind:
+                raise TypeError(f"{owners[name].__name__} and {kind.__name__} both have a test {name}")
 
 
 def _check_expected_failures(cls: type[Section]) -> None:

@@ -51,7 +51,7 @@ async def start_valkey(dsn: DSN, params: Params) -> ServerProcess:
         attempts = 3
     while True:
         attempts -= 1
-        port = dialer.port or (0 if dialer.path else free_port(dialer.host))
+        port = 0 if dialer.path else dialer.port or free_port(dialer.host)
         try:
             return await _start(binary, dsn, params, dialer.host, port)
         except ConnectionFailed:

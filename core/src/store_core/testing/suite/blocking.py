@@ -8,7 +8,7 @@ from typing import Any
 
 from store_core.capabilities import Capability
 from store_core.store import Store
-from store_core.testing.section import Section
+from store_core.testing.section import Section, spawn
 
 Key = Callable[..., str]
 
@@ -33,7 +33,7 @@ class BlockingTests(Section, section="blocking", needs=[Capability.EXECUTE, Capa
 
     async def test_a_blocked_caller_gets_what_is_pushed_later_and_holds_up_nobody(self, store: Store, key: Key) -> None:
         name, other = key("queue"), key("other")
-        waiting = asyncio.create_task(self.pop(store, name))
+        waiting = spawn(self.pop(store, name))
         for number in range(20):
             assert await self.increment(store, other) == number + 1
             await asyncio.sleep(0)
@@ -52,7 +52,7 @@ class BlockingTests(Section, section="blocking", needs=[Capability.EXECUTE, Capa
 
     async def test_many_wait_at_once_and_each_value_goes_to_one(self, store: Store, key: Key) -> None:
         name = key("queue")
-        waiting = [asyncio.create_task(self.pop(store, name)) for _ in range(10)]
+        waiting = [spawn(self.pop(store, name)) for _ in range(10)]
         await asyncio.sleep(0)
         for number in range(10):
             await self.push(store, name, b"%d" % number)
@@ -60,7 +60,7 @@ class BlockingTests(Section, section="blocking", needs=[Capability.EXECUTE, Capa
 
     async def test_a_cancelled_wait_leaves_the_store_in_order(self, store: Store, key: Key) -> None:
         name, other = key("queue"), key("other")
-        waiting = [asyncio.create_task(self.pop(store, name)) for _ in range(5)]
+        waiting = [spawn(self.pop(store, name)) for _ in range(5)]
         await self.write(store, other, b"1")
         for task in waiting:
             task.cancel()

@@ -10,7 +10,7 @@ import pytest
 from store_core.capabilities import Capability
 from store_core.errors import ReplyError
 from store_core.store import Store
-from store_core.testing.section import Section
+from store_core.testing.section import Section, spawn
 
 Key = Callable[..., str]
 
@@ -76,12 +76,11 @@ class ExecuteTests(Section, section="execute", needs=[Capability.EXECUTE]):
 
     async def test_a_refused_command_is_a_reply_error_and_harms_nobody(self, store: Store, key: Key) -> None:
         name = key()
-        refused, written = await asyncio.gather(
-            store.execute(*self.dialect.refused()), self.write(store, name, b"value"), return_exceptions=True
-        )
-        assert isinstance(refused, ReplyError)
-        assert str(refused).strip(), "the data store's own words are missing"
-        assert not isinstance(written, Exception)
+        writing = spawn(self.write(store, name, b"value"))
+        with pytest.raises(ReplyError) as caught:
+            await store.execute(*self.dialect.refused())
+        assert str(caught.value).strip(), "the data store's own words are missing"
+        await writing
         assert await self.read(store, name) == b"value"
 
     async def test_a_caller_may_name_its_own_timeout(self, store: Store, key: Key) -> None:

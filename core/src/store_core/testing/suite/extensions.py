@@ -143,7 +143,8 @@ class ExtensionTests(Section, section="extensions"):
 
     @needs(Capability.EXECUTE)
     async def test_the_first_one_meets_the_caller_first(self, store_url: str, key: Key) -> None:
-        name, calls = key(), []
+        name = key()
+        calls: list[str] = []
 
         def named(label: str) -> Around:
             async def around(operation: Any, args: Any, options: Any) -> Any:
@@ -161,7 +162,8 @@ class ExtensionTests(Section, section="extensions"):
 
     @needs(Capability.EXECUTE)
     async def test_one_that_raises_reaches_the_caller_as_it_is_and_harms_nobody(self, store_url: str, key: Key) -> None:
-        name, broken = key(), []
+        name = key()
+        broken: list[str] = []
 
         async def around(operation: Any, args: Any, options: Any) -> Any:
             if broken:
@@ -176,7 +178,8 @@ class ExtensionTests(Section, section="extensions"):
 
     @needs(Capability.EXECUTE)
     async def test_one_that_answers_itself_spares_the_data_store(self, store_url: str, key: Key) -> None:
-        name, asked = key(), []
+        name = key()
+        asked: list[Any] = []
         replies: dict[Any, Any] = {}
 
         async def cached(operation: Any, args: Any, options: Any) -> Any:
@@ -195,7 +198,8 @@ class ExtensionTests(Section, section="extensions"):
 
     @needs(Capability.EXECUTE)
     async def test_one_that_retries_hides_a_failure_beneath_it(self, store_url: str, key: Key) -> None:
-        name, failures = key(), []
+        name = key()
+        failures: list[Exception] = []
 
         async def flaky(operation: Any, args: Any, options: Any) -> Any:
             if failures:

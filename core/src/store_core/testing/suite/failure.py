@@ -11,7 +11,7 @@ from store_core.capabilities import Capability
 from store_core.errors import ConnectionFailed, LoopError, StoreClosed
 from store_core.store import Store, create_store
 from store_core.testing.leaks import nothing_left
-from store_core.testing.section import Section, needs
+from store_core.testing.section import Section, needs, spawn
 
 Key = Callable[..., str]
 
@@ -24,7 +24,7 @@ class FailureTests(Section, section="failure", needs=[Capability.EXECUTE]):
         for name in names:
             await self.write(store, name, name)
         for turns in range(4):
-            tasks = [asyncio.create_task(self.read(store, name)) for name in names]
+            tasks = [spawn(self.read(store, name)) for name in names]
             for _ in range(turns):
                 await asyncio.sleep(0)
             for task in tasks[::3]:
@@ -39,7 +39,7 @@ class FailureTests(Section, section="failure", needs=[Capability.EXECUTE]):
         name = key()
         for _ in range(5):
             command = self.said(self.dialect.slow(self.patience), "slow command")
-            waiting = asyncio.ensure_future(store.execute(*command))
+            waiting = spawn(store.execute(*command))
             await self.write(store, name, b"meanwhile")
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -55,7 +55,7 @@ class FailureTests(Section, section="failure", needs=[Capability.EXECUTE]):
                 transaction.execute(*self.dialect.increment(right))
 
         for turns in range(20):
-            task = asyncio.create_task(move())
+            task = spawn(move())
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
@@ -71,10 +71,10 @@ class FailureTests(Section, section="failure", needs=[Capability.EXECUTE]):
         for turns in range(4):
             async with self.opened(store_url) as store:
                 await self.write(store, name, b"value")
-                tasks = [asyncio.create_task(self.read(store, name)) for _ in range(50)]
+                tasks = [spawn(self.read(store, name)) for _ in range(50)]
                 command = self.dialect.slow(self.patience)
                 if command is not None:
-                    tasks.append(asyncio.create_task(store.execute(*command)))
+                    tasks.append(spawn(store.execute(*command)))
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 await store.close()
@@ -122,7 +122,7 @@ class FailureTests(Section, section="failure", needs=[Capability.EXECUTE]):
             for _ in range(3):
                 async with self.opened(store_url) as store:
                     await asyncio.gather(*(self.read(store, name) for _ in range(20)))
-                    waiting = asyncio.ensure_future(store.execute(*(self.dialect.slow(60) or self.dialect.read(name))))
+                    waiting = spawn(store.execute(*(self.dialect.slow(60) or self.dialect.read(name))))
                     await asyncio.sleep(0)
                     waiting.cancel()
                     await asyncio.gather(waiting, return_exceptions=True)

@@ -16,7 +16,7 @@ from store_core.pubsub import PubSub
 from store_core.store import Store, create_store
 from store_core.testing.leaks import nothing_left
 from store_core.testing.proxy import Proxy
-from store_core.testing.section import Section, eventually, needs
+from store_core.testing.section import Section, eventually, needs, spawn
 
 Key = Callable[..., str]
 
@@ -83,7 +83,7 @@ class NetworkFailureTests(Section, section="network failure", needs=[Capability.
             held = list(proxy.connections)
             for connection in held:
                 connection.to_client.hold()
-            tasks = [asyncio.create_task(self.read(store, name)) for name in names]
+            tasks = [spawn(self.read(store, name)) for name in names]
             passed = sum(connection.to_server.passed for connection in held)
             await eventually(lambda: sum(connection.to_server.passed for connection in held) > passed)
             for task in tasks[::2]:
@@ -184,7 +184,7 @@ class NetworkFailureTests(Section, section="network failure", needs=[Capability.
         async with self.through(proxy, store_url) as reader, reader.pubsub() as pubsub, store.pubsub() as writer:
             await pubsub.subscribe(channel)
             proxy.cut_all()
-            reading = asyncio.ensure_future(anext(aiter(pubsub)))
+            reading = spawn(anext(aiter(pubsub)))
             await self._publish_until(reading, writer, channel)
             assert (await reading).data == b"again"
 

@@ -48,7 +48,7 @@ class PipelineTests(Section, section="pipeline", needs=[Capability.EXECUTE]):
         assert isinstance(pipeline.results[0], ReplyError)
         assert self.dialect.increment_value(pipeline.results[1]) == 1
 
-    async def test_a_block_that_raises_runs_nothing(self, store: Store, key: Key) -> None:
+    async def test_a_pipeline_whose_block_raises_runs_nothing(self, store: Store, key: Key) -> None:
         name = key()
         with pytest.raises(ZeroDivisionError):
             async with store.pipeline() as pipeline:
@@ -56,12 +56,12 @@ class PipelineTests(Section, section="pipeline", needs=[Capability.EXECUTE]):
                 raise ZeroDivisionError
         assert await self.read(store, name) is None
 
-    async def test_an_empty_one_has_no_results(self, store: Store) -> None:
+    async def test_an_empty_pipeline_has_no_results(self, store: Store) -> None:
         async with store.pipeline() as pipeline:
             pass
         assert pipeline.results == []
 
-    async def test_none_can_be_added_after_the_end(self, store: Store, key: Key) -> None:
+    async def test_no_command_can_be_added_to_a_pipeline_after_its_end(self, store: Store, key: Key) -> None:
         name = key()
         async with store.pipeline() as pipeline:
             pipeline.execute(*self.dialect.increment(name))

@@ -14,7 +14,7 @@ from store_core.capabilities import Capability
 from store_core.errors import StoreClosed, StoreError
 from store_core.pubsub import Message, PubSub
 from store_core.store import Store, create_store
-from store_core.testing.section import Section, eventually
+from store_core.testing.section import Section, eventually, spawn
 
 Key = Callable[..., str]
 
@@ -86,7 +86,9 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
     async def test_clients_are_called_and_one_that_raises_is_removed(
         self, store: Store, key: Key, caplog: pytest.LogCaptureFixture
     ) -> None:
-        channel, good, later = key("channel"), [], []
+        channel = key("channel")
+        good: list[Any] = []
+        later: list[Any] = []
 
         async def coroutine(message: Message) -> None:
             await asyncio.sleep(0)
@@ -108,7 +110,8 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
         assert sum("removed the pub/sub client" in record.message for record in caplog.records) == 1
 
     async def test_close_ends_the_reader_after_what_arrived(self, store: Store, key: Key) -> None:
-        channel, got = key("channel"), []
+        channel = key("channel")
+        got: list[Any] = []
         pubsub = store.pubsub()
         await pubsub.subscribe(channel)
 
@@ -116,7 +119,7 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
             async for message in pubsub:
                 got.append(message.data)  # noqa: PERF401 - the test looks at it while it grows
 
-        reading = asyncio.create_task(read())
+        reading = spawn(read())
         await pubsub.publish(channel, "last")
         await eventually(lambda: got)
         await pubsub.close()
@@ -131,7 +134,7 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
         pubsubs = [store.pubsub(), store.pubsub()]
         for pubsub in pubsubs:
             await pubsub.subscribe(key("channel"))
-        readers = [asyncio.ensure_future(anext(aiter(pubsub))) for pubsub in pubsubs]
+        readers = [spawn(anext(aiter(pubsub))) for pubsub in pubsubs]
         await asyncio.sleep(0)
         await store.close()
         ended = await asyncio.gather(*readers, return_exceptions=True)
@@ -140,7 +143,7 @@ class PubSubTests(Section, section="pubsub", needs=[Capability.PUBSUB]):
     async def test_two_readers_of_one_at_once_are_an_error(self, store: Store, key: Key) -> None:
         async with store.pubsub() as pubsub:
             await pubsub.subscribe(key("channel"))
-            first = asyncio.ensure_future(anext(aiter(pubsub)))
+            first = spawn(anext(aiter(pubsub)))
             await asyncio.sleep(0)
             with pytest.raises(StoreError, match="two tasks"):
                 await anext(aiter(pubsub))

@@ -71,7 +71,7 @@ class SecretTests(Section, section="secrets"):
     async def test_a_value_that_does_not_fit_is_not_repeated_where_it_is_secret(self, store_url: str) -> None:
         for name in self._secret_parameters(store_url):
             with pytest.raises(DSNError) as caught:
-                create_store(store_url, **{name: object()})
+                create_store(store_url, **dict[str, Any]({name: object()}))
             assert "object" not in str(caught.value)
 
     def _secret_parameters(self, url: str) -> list[str]:
@@ -83,13 +83,10 @@ class SecretTests(Section, section="secrets"):
         return found
 
     async def _used(self, store: Store) -> list[str]:
-        uses: list[Any] = [store.ping]
-        texts: list[str] = []
         try:
-            for use in uses:
-                await use()
+            await store.ping()
         except StoreError as error:
-            texts += _told(error)
+            return _told(error)
         finally:
             await store.close()
-        return texts
+        return []

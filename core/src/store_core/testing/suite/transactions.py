@@ -10,7 +10,7 @@ import pytest
 from store_core.capabilities import Capability
 from store_core.errors import ReplyError, StoreError
 from store_core.store import Store
-from store_core.testing.section import Section
+from store_core.testing.section import Section, spawn
 
 Key = Callable[..., str]
 
@@ -30,7 +30,7 @@ class TransactionTests(Section, section="transactions", needs=[Capability.EXECUT
         assert self.dialect.read_value(transaction.results[2]) == b"8"
         assert await self.read(store, name) == b"8"
 
-    async def test_a_block_that_raises_runs_nothing(self, store: Store, key: Key) -> None:
+    async def test_a_transaction_whose_block_raises_runs_nothing(self, store: Store, key: Key) -> None:
         name = key()
         with pytest.raises(ZeroDivisionError):
             async with store.transaction() as transaction:
@@ -87,7 +87,7 @@ class TransactionTests(Section, section="transactions", needs=[Capability.EXECUT
                 transaction.execute(*self.dialect.read(right))
             return list(map(self.dialect.read_value, transaction.results or []))
 
-        moving = asyncio.gather(*(move() for _ in range(3)))
+        moving = spawn(asyncio.gather(*(move() for _ in range(3))))
         while not moving.done():
             seen = await look()
             assert seen[0] == seen[1]
@@ -95,12 +95,12 @@ class TransactionTests(Section, section="transactions", needs=[Capability.EXECUT
         await moving
         assert await look() == [b"60", b"60"]
 
-    async def test_an_empty_one_has_no_results(self, store: Store) -> None:
+    async def test_an_empty_transaction_has_no_results(self, store: Store) -> None:
         async with store.transaction() as transaction:
             pass
         assert transaction.results == []
 
-    async def test_none_can_be_added_after_the_end(self, store: Store, key: Key) -> None:
+    async def test_no_command_can_be_added_to_a_transaction_after_its_end(self, store: Store, key: Key) -> None:
         name = key()
         async with store.transaction() as transaction:
             transaction.execute(*self.dialect.increment(name))
