@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
@@ -24,6 +24,8 @@ from store_postgres.payload import channel_name, to_bytes, to_text
 
 if TYPE_CHECKING:
     from store_postgres.store import PostgresStore
+
+_Result = TypeVar("_Result")
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class PostgresSubscriber(Subscriber):
         self._raw: asyncpg.Connection | None = None
         # A connection takes one statement at a time.
         self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
 
     async def publish(self, channel: str, data: bytes) -> int:
@@ -55,15 +58,12 @@ class PostgresSubscriber(Subscriber):
             raise Unsupported(self._store.name, Capability.PATTERNS, "LISTEN takes the name of one channel")
         self._store.bind()
         wired = [(self._wire(name).encode(), name) for name in names]
-        async with self._turn:
-            fresh = self._subscriptions.add(pubsub, wired, pattern=False)
-            if not fresh:
-                return
-            try:
-                await self._within_timeout(self._listen(fresh))
-            except BaseException:
-                self._subscriptions.remove(pubsub, fresh, pattern=False)
-                raise
+        work = self._later(self._subscribe(pubsub, wired))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._later(self._undo(work, pubsub))
+            raise
 
     async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
         if pattern:
@@ -71,11 +71,8 @@ class PostgresSubscriber(Subscriber):
         names = list(names)
         # At once: a PubSub that is closing gets nothing more.
         gone = self._subscriptions.remove(pubsub, [self._wire(name).encode() for name in names], pattern=False)
-        if not gone or self._raw is None:
-            return
-        async with self._turn:
-            with suppress(StoreError):  # whoever is not connected listens to nothing
-                await self._within_timeout(self._unlisten(gone))
+        if gone and self._raw is not None:
+            await asyncio.shield(self._later(self._unsubscribe(gone)))
 
     async def count(self, channels: Iterable[str]) -> dict[str, int]:
         raise Unsupported(self._store.name, Capability.RECEIVERS, "PostgreSQL tells each session only its own")
@@ -95,13 +92,55 @@ class PostgresSubscriber(Subscriber):
         raw, self._raw = self._raw, None
         if raw is not None:
             await hang_up(raw)
+        if self._tasks:
+            # They end by themselves: there is no connection any more, and no other can be opened.
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def abandon(self) -> None:
         """Drop everything that belongs to an event loop that is gone."""
         self._subscriptions.clear()
         self._raw = None
         self._turn = asyncio.Lock()
+        self._tasks.clear()
         self._reconnecting = None
+
+    # What is said on the listening connection is said in tasks of their own: a caller that is cancelled would cancel
+    # its statement there, and asyncpg may have to give up the connection for that, which is everybody's.
+
+    def _later(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to who waits; nobody may be left
+
+    async def _subscribe(self, pubsub: PubSub, wired: list[tuple[bytes, str]]) -> list[bytes]:
+        """Returns the channels that nobody listened to before."""
+        async with self._turn:
+            fresh = self._subscriptions.add(pubsub, wired, pattern=False)
+            try:
+                if fresh:
+                    await self._within_timeout(self._listen(fresh))
+            except BaseException:
+                self._subscriptions.remove(pubsub, fresh, pattern=False)
+                raise
+            return fresh
+
+    async def _unsubscribe(self, wires: list[bytes]) -> None:
+        async with self._turn:
+            with suppress(StoreError):  # whoever is not connected listens to nothing
+                await self._within_timeout(self._unlisten(wires))
+
+    async def _undo(self, work: asyncio.Task[list[bytes]], pubsub: PubSub) -> None:
+        """Take back a subscription whose caller was cancelled."""
+        with suppress(StoreError):
+            fresh = await work
+            if fresh:
+                await self._unsubscribe(self._subscriptions.remove(pubsub, fresh, pattern=False))
 
     async def _listen(self, wires: list[bytes]) -> None:
         """Listen to these channels; on a new connection to all that somebody subscribed to. Called in turn."""
