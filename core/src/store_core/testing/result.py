@@ -40,13 +40,22 @@ REASONED = ("failed", "skipped", "expected_failures", "warnings")
 def describe(store: Store) -> dict[str, Any]:
     """Who a store is: what of a result is the same for all of its tests."""
     scheme = DSN.parse(store.dsn).scheme
+    form = f"{scheme}:// {type(store).__name__}"
+    return {"store": store.name, "form": form, **_offered(scheme), "capabilities": sorted(store.capabilities)}
+
+
+def unknown(url: str) -> dict[str, Any]:
+    """What is known of a store that cannot even be created."""
+    scheme = url.partition("://")[0]
+    return {"store": scheme, "form": f"{scheme}://", **_offered(scheme), "capabilities": []}
+
+
+def _offered(scheme: str) -> dict[str, str]:
     try:
         backend = data_stores[scheme]
-        known = {"distribution": backend.distribution, "version": backend.version, "target": backend.target}
     except BackendError:  # a store that the author's fixture made without the registry
-        known = {"distribution": "", "version": "", "target": ""}
-    form = f"{scheme}:// {type(store).__name__}"
-    return {"store": store.name, "form": form, **known, "capabilities": sorted(store.capabilities)}
+        return {"distribution": "", "version": "", "target": ""}
+    return {"distribution": backend.distribution, "version": backend.version, "target": backend.target}
 
 
 def secrets_of(store: Store) -> frozenset[str]:

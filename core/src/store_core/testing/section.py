@@ -23,7 +23,7 @@ from store_core.capabilities import Capability
 from store_core.errors import StoreError
 from store_core.store import Store, create_store
 from store_core.testing.dialect import Dialect, RedisDialect
-from store_core.testing.result import STORE, TEST, describe, secrets_of
+from store_core.testing.result import STORE, TEST, describe, secrets_of, unknown
 
 # Before the sections are imported: an assert of theirs that fails shows what it compared.
 pytest.register_assert_rewrite("store_core.testing.suite")
@@ -111,12 +111,14 @@ class Section:
         about: About | None = getattr(request.function, _ABOUT, None)
         if about is None:  # a test of the author's own
             return
+        request.node.stash[STORE] = unknown(store_url)  # for the result, should this very call fail
+        request.node.stash[TEST] = (about.section, frozenset({store_url}))
         store = create_store(store_url)
         request.node.stash[STORE] = describe(store)
         request.node.stash[TEST] = (about.section, secrets_of(store))
-        for capability in about.needs:
-            if capability not in store.capabilities:
-                pytest.skip(f"{store.name} does not declare {capability}")
+        missing = [capability for capability in about.needs if capability not in store.capabilities]
+        if missing:
+            pytest.skip(f"{store.name} does not declare {', '.join(missing)}")
         reason = self.expected_failures.get(request.function.__name__)
         if reason is not None:
             request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
