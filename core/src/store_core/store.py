@@ -433,9 +433,8 @@ def _refuse_masked(kind: type[Store], params: Params, backend: str) -> None:
     # A pickled DSN does not know what the backend declares, and masks what sounds secret too.
     masked = [name for name, value in params.items() if value == MASK and (name in secrets or sounds_secret(name))]
     if masked:
-        names, remedy = ", ".join(map(repr, masked)), ", ".join(f"{name}=…" for name in masked)
-        verb = "is" if len(masked) == 1 else "are"
-        raise DSNError(f"{backend}: {names} {verb} masked (a repr or a pickle leaves it out); pass {remedy}")
+        found, remedy = (", ".join(form.format(name) for name in masked) for form in ("'{}' is masked", "{}=…"))
+        raise DSNError(f"{backend}: {found} (a repr or a pickle leaves it out); pass {remedy}")
 
 
 def _overridden(

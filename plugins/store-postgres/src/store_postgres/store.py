@@ -70,6 +70,7 @@ class PostgresStore(Store):
     store_spec: ClassVar[tuple[int, int]] = (1, 0)
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
     database_parameter: ClassVar[str] = "db"
+    conformance_dialect: ClassVar[str] = "store_postgres.conformance:PostgresDialect"
     several_hosts: ClassVar[bool] = True
     default_port: ClassVar[int] = DEFAULT_PORT
 
