@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -82,18 +81,12 @@ async def own_server(binaries: Path, folder: Path) -> AsyncIterator[Restartable]
     await server.stop()
 
 
-async def eventually(condition: Callable[[], Any | Awaitable[Any]]) -> None:
-    """Wait until ``condition()`` (maybe a coroutine function) is true; the time limit of the test ends it."""
-    while True:
-        result = condition()
-        if asyncio.iscoroutine(result):
-            result = await result
-        if result:
-            return
-        await asyncio.sleep(0.01)
+@pytest.fixture
+def backends() -> Callable[[Store, str], Awaitable[list[int]]]:
+    """``await backends(store, name)``: process ids of the server's sessions of this application_name."""
 
+    async def pids(store: Store, name: str) -> list[int]:
+        rows = await store.execute("SELECT pid FROM pg_stat_activity WHERE application_name = $1", name)
+        return [row["pid"] for row in rows]
 
-async def backends(store: Store, name: str) -> list[int]:
-    """Process ids of the server's sessions of this application_name."""
-    rows = await store.execute("SELECT pid FROM pg_stat_activity WHERE application_name = $1", name)
-    return [row["pid"] for row in rows]
+    return pids

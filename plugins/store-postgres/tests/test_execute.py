@@ -10,8 +10,7 @@ import asyncpg
 import pytest
 
 from store_core import ArgumentError, Capability, ReplyError, TransactionAborted, Unsupported, create_store
-
-from .conftest import backends, eventually
+from store_core.testing.section import eventually
 
 
 async def test_rows_are_dictionaries_and_none_is_an_empty_list(store):
@@ -215,7 +214,7 @@ async def test_the_client_is_asyncpgs_pool_and_works_before_any_statement(server
         assert await store.ping() is True
 
 
-async def test_connections_are_opened_beforehand_as_pool_min_says(server_url):
+async def test_connections_are_opened_beforehand_as_pool_min_says(server_url, backends):
     async with create_store(server_url, pool_min=3, application_name="floor") as store, create_store(server_url) as eye:
         assert await backends(eye, "floor") == []
         await store.ping()

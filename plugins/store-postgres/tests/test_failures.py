@@ -11,8 +11,7 @@ import warnings
 import pytest
 
 from store_core import ConnectionFailed, ConnectionLost, LoopError, StoreClosed, Timeout, create_store
-
-from .conftest import backends, eventually
+from store_core.testing.section import eventually
 
 
 async def sleeping(store, name):
@@ -22,7 +21,7 @@ async def sleeping(store, name):
     return [row["pid"] for row in rows]
 
 
-async def test_a_thousand_tasks_share_a_store(server_url):
+async def test_a_thousand_tasks_share_a_store(server_url, backends):
     async with create_store(server_url, pool_max=5, application_name="crowd") as store, create_store(server_url) as eye:
         replies = await asyncio.gather(*(store.execute("SELECT $1::int AS n", n) for n in range(1000)))
         assert replies == [[{"n": n}] for n in range(1000)]

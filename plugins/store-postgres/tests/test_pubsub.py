@@ -8,8 +8,7 @@ import logging
 import pytest
 
 from store_core import ArgumentError, ConnectionFailed, StoreClosed, create_store
-
-from .conftest import backends, eventually
+from store_core.testing.section import eventually
 
 
 async def listeners(store, name):
@@ -19,7 +18,7 @@ async def listeners(store, name):
     return [row["pid"] for row in rows]
 
 
-async def test_any_number_of_pubsubs_share_one_connection(server_url, store):
+async def test_any_number_of_pubsubs_share_one_connection(server_url, store, backends):
     async with create_store(server_url, application_name="sharing") as reader:
         pubsubs = [reader.pubsub() for _ in range(20)]
         for number, pubsub in enumerate(pubsubs):

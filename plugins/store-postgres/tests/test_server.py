@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from store_core import DSN, ConnectionFailed, DSNError, ReplyError, Unsupported, create_store, start_store
+from store_core.testing.section import eventually
 from store_postgres import server as server_module
 from store_postgres.server import find_binaries
-
-from .conftest import eventually
 
 OWNER = """
 import asyncio
