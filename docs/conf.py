@@ -14,7 +14,7 @@ author = "store-core maintainers"
 project_copyright = f"2026, {author}"
 release = version = store_core.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code", "conformance_table"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
 

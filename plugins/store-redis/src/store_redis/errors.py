@@ -74,6 +74,7 @@ def make(kind: type[ErrorT], message: str) -> ErrorT:
 def copied(error: ErrorT) -> ErrorT:
     """The same error as another object: one that is raised in many tasks would gather all their tracebacks."""
     copy = type(error).__new__(type(error), *error.args)
+    copy.args = error.args  # OSError, which is among the bases, takes them in __init__ alone
     copy.__dict__.update(error.__dict__)
     if hasattr(error, "__notes__"):
         copy.__notes__ = list(error.__notes__)

@@ -38,6 +38,7 @@ class ErrorTests(Section, section="errors"):
                 with pytest.raises(ConnectionFailed) as caught:
                     await nowhere.ping()
                 assert not isinstance(caught.value, ConnectionLost)
+                assert str(caught.value).strip(), "the error says nothing"
 
     async def test_many_callers_of_one_failed_connection_get_an_error_each(self, store: Store, store_url: str) -> None:
         if self.dialect.address(store) is None:
@@ -46,6 +47,7 @@ class ErrorTests(Section, section="errors"):
             errors = await asyncio.gather(*(nowhere.ping() for _ in range(10)), return_exceptions=True)
         assert [error for error in errors if not isinstance(error, ConnectionFailed)] == []
         assert len({id(error) for error in errors}) == 10
+        assert [error for error in errors if not str(error).strip()] == []
 
     @needs(Capability.EXECUTE)
     async def test_a_reply_error_is_the_data_stores_words_and_survives_copies(self, store: Store) -> None:
