@@ -43,10 +43,10 @@ class Command:
 
     @property
     def name(self) -> str:
-        """The command's first word, for messages; never the rest of it, which may hold secrets."""
+        """The command's name, for messages; never its arguments, nor the rest of a statement: they may hold secrets."""
         first = self.args[0] if self.args else ""
         text = first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
-        return (text.split(None, 1) or [""])[0]
+        return text.split(maxsplit=1)[0] if text.strip() else ""
 
     def __repr__(self) -> str:
         return f"Command({self.name!r}, {len(self.args)} args, {self.action.name})"
