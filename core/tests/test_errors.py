@@ -94,3 +94,11 @@ def test_an_unknown_backend_reads_as_a_sentence_although_it_is_a_key_error():
 @pytest.mark.parametrize(("message", "code"), [("WRONGTYPE Operation", "WRONGTYPE"), ("ERR", "ERR"), ("", "")])
 def test_the_code_of_a_reply_error_is_its_first_word(message, code):
     assert ReplyError(message).code == code
+
+
+def test_a_reply_error_has_the_data_stores_own_code_or_its_first_word():
+    assert ReplyError("WRONGTYPE Operation against a key").code == "WRONGTYPE"
+    assert ReplyError().code == ""
+    error = ReplyError("division by zero", code="22012")
+    for each in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (str(each), each.code) == ("division by zero", "22012")

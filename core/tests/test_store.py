@@ -10,6 +10,7 @@ import pytest
 from store_core import (
     DSN,
     Capability,
+    Command,
     ConnectionFailed,
     DSNError,
     LoopError,
@@ -167,6 +168,12 @@ def test_a_pickle_carries_no_secret_and_says_so_when_it_is_opened(secretive):
     assert b"hunter" not in pickled
     with pytest.raises(DSNError, match="is masked"):
         pickle.loads(pickled)
+
+
+def test_every_secret_that_a_pickle_left_out_is_named():
+    store = create_store("memory://h", password="hunter1", api_token="hunter2")
+    with pytest.raises(DSNError, match=r"'password' is masked, 'api_token' is masked.*pass password=…, api_token=…"):
+        pickle.loads(pickle.dumps(store))
 
 
 def test_a_store_without_secrets_survives_a_pickle():
@@ -500,3 +507,10 @@ def test_this_machine_is_local(hosts):
 @pytest.mark.parametrize("hosts", ["example.org", "10.0.0.1", "0.0.0.0", "[2001:db8::1]", "localhost,example.org"])
 def test_another_machine_is_not_local(hosts):
     assert not is_local(DSN.parse(f"memory://{hosts}"))
+
+
+def test_a_command_is_named_by_its_first_word_and_never_by_what_may_be_secret():
+    assert Command(("GET", "a")).name == Command((b"GET", "a")).name == "GET"
+    assert Command((" INSERT INTO users VALUES ('secret')",)).name == "INSERT"
+    assert "secret" not in repr(Command(("INSERT INTO users VALUES ('secret')",)))
+    assert Command(()).name == Command(("",)).name == ""

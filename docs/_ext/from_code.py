@@ -71,7 +71,7 @@ class Capabilities(SphinxDirective):
     """``capabilities``"""
 
     def run(self) -> list[nodes.Node]:
-        kinds = {scheme: data_stores[scheme].load() for scheme in ("redis", "pulsards")}
+        kinds = {scheme: data_stores[scheme].load() for scheme in ("redis", "pulsards", "postgres")}
         rows = [
             (code(f"Capability.{each.name}"), *("yes" if each in kind.capabilities else "" for kind in kinds.values()))
             for each in Capability

@@ -39,6 +39,7 @@ def test_a_wheel_needs_only_what_is_older_than_it(own):
         "store-core": set(),
         "store-redis": {"store-core"},
         "store-pulsards": {"store-core", "store-redis"},
+        "store-postgres": {"store-core"},
         "store-odm": {"store-core"},
     }
     assert needs == allowed[own.metadata["Name"]]

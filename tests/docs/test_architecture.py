@@ -12,9 +12,14 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core" / "src" / "store_core"
 REDIS = ROOT / "plugins" / "store-redis" / "src" / "store_redis"
 PULSARDS = ROOT / "plugins" / "store-pulsards" / "src" / "store_pulsards"
+POSTGRES = ROOT / "plugins" / "store-postgres" / "src" / "store_postgres"
 
 #: Package to what it may not import, not even inside a function.
-FORBIDDEN = {CORE: {"store_redis", "store_pulsards", "redis", "hiredis"}, REDIS: {"store_pulsards"}}
+FORBIDDEN = {
+    CORE: {"store_redis", "store_pulsards", "store_postgres", "redis", "hiredis", "asyncpg"},
+    REDIS: {"store_pulsards", "store_postgres"},
+    POSTGRES: {"store_redis", "store_pulsards"},
+}
 
 #: What runs without an event loop, and could be served by another shell.
 WITHOUT_IO = [

@@ -71,7 +71,11 @@ def test_an_example_prints_what_the_page_says(example: Example, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "core/README.md", *(f"plugins/{name}/README.md" for name in ("store-redis", "store-pulsards"))],
+    [
+        "README.md",
+        "core/README.md",
+        *(f"plugins/{name}/README.md" for name in ("store-redis", "store-pulsards", "store-postgres")),
+    ],
 )
 def test_a_readme_has_an_example_that_runs(page: str) -> None:
     assert [example for example in examples() if relative(example.page) == page]
@@ -87,7 +91,10 @@ def test_every_hook_is_in_the_hook_spec_reference(hook: str) -> None:
     assert f"store_core.hookspecs.HookSpecs.{hook}" in documented("extensions.md")
 
 
-@pytest.mark.parametrize("scheme", ["redis", "rediss", "unix", "valkey", "valkeys", "pulsards", "pulsards+unix"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["redis", "rediss", "unix", "valkey", "valkeys", "pulsards", "pulsards+unix", "postgres", "postgresql"],
+)
 def test_every_parameter_of_a_backend_has_one_line_of_help(scheme: str) -> None:
     for parameter in data_stores[scheme].load().parameters:
         assert parameter.help, parameter.name

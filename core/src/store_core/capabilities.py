@@ -17,7 +17,7 @@ class Capability(StrEnum):
     PATTERNS = "patterns"  #: subscribe by glob pattern
     RECEIVERS = "receivers"  #: who listens: what ``publish`` returns, ``count`` and ``channels`` of a PubSub
     BLOCKING = "blocking"  #: commands that wait for data
-    NAMESPACE = "namespace"  #: a prefix before every key
+    NAMESPACE = "namespace"  #: a part of the database of one's own: a prefix before every key, a schema
     FLUSH = "flush"  #: delete everything in the database (or namespace)
     DATABASES = "databases"  #: several databases behind one address
     CLIENT = "client"  #: a rich client of the backend's own

@@ -118,6 +118,8 @@ class Pipeline(_Collector):
 class Transaction(_Collector):
     """Commands that run all or nothing, with nobody's commands between.
 
+    Where the data store rolls back (SQL), an error is raised whatever ``raise_on_error`` says: nothing was run.
+
     With ``watch`` the keys are watched before the block is entered, and the block may read them through the store;
     if one of them changes before the end, nothing runs and ``TransactionAborted`` is raised.
     """

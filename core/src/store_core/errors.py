@@ -20,7 +20,7 @@
     ├── Timeout                no reply in time: the command may have run              (also TimeoutError)
     │   └── ConnectionTimeout  no connection in time; is a ConnectionFailed as well    (also ConnectionError)
     ├── ReplyError             the data store refused the command, in its own words
-    └── TransactionAborted     a watched key changed; nothing was run
+    └── TransactionAborted     it gave way to another, which changed a watched key; nothing was run
 
 A backend translates the errors of its library into these at one boundary and chains the cause. No message carries
 a password, nor the value of a parameter that a backend declares secret.
@@ -144,13 +144,25 @@ class ConnectionTimeout(Timeout, ConnectionFailed):
 
 
 class ReplyError(StoreError):
-    """The data store refused a command; the message is its own, ``code`` its first word."""
+    """The data store refused a command; the message is its own.
+
+    Args:
+        message: The data store's words.
+        code: Its code for what is wrong, where that is not the first word of the message.
+    """
+
+    _code = ""
+
+    def __init__(self, *message: object, code: str = "") -> None:
+        super().__init__(*message)
+        if code:
+            self._code = code
 
     @property
     def code(self) -> str:
-        """First word of the message: ``ERR``, ``WRONGTYPE``, ``NOAUTH``, …"""
-        return str(self).partition(" ")[0]
+        """The data store's code: the first word of Redis's messages (``WRONGTYPE``), an SQLSTATE (``23505``), …"""
+        return self._code or str(self).partition(" ")[0]
 
 
 class TransactionAborted(StoreError):
-    """A watched key changed before the transaction ran; none of its commands did."""
+    """The transaction gave way to another (which changed a watched key); none of its commands ran."""

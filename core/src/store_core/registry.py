@@ -46,6 +46,8 @@ KNOWN_DISTRIBUTIONS: Mapping[str, str] = {
     "valkeys": "store-redis",
     "pulsards": "store-pulsards",
     "pulsards+unix": "store-pulsards",
+    "postgres": "store-postgres",
+    "postgresql": "store-postgres",
 }
 
 _ErrorT = TypeVar("_ErrorT", bound=BackendError)

@@ -50,7 +50,7 @@ class Store:
 
     Attributes:
         name: The backend's name, as in ``redis``.
-        database: The database, as text; empty where the backend has only one.
+        database: The database, as text; empty where the backend has only one, or the connection string names none.
         encoding: How ``str`` arguments are encoded.
         namespace: The prefix before every key; empty for none.
         params: Every parameter of the connection string, typed, defaults included.
@@ -77,7 +77,8 @@ class Store:
         self.name = self.name or dsn.scheme
         self.encoding: str = params.get("encoding", "utf-8")
         self.namespace: str = params.get("namespace", "")
-        self.database = str(params[self.database_parameter]) if self.database_parameter else ""
+        database = params[self.database_parameter] if self.database_parameter else None
+        self.database = "" if database is None else str(database)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
@@ -124,13 +125,14 @@ class Store:
         """Run one command and return its reply.
 
         Args:
-            args: The command's name and its arguments; ``str`` is encoded with ``encoding``, ``int`` and ``float``
-                as decimal text, ``bytes`` as they are.
+            args: The command in the data store's own language: its name and its arguments, or a statement and its
+                parameters. Redis: ``str`` is encoded with ``encoding``, ``int`` and ``float`` as decimal text,
+                ``bytes`` as they are.
             options: ``timeout`` in seconds, over the store's own (0: none).
 
         Returns:
-            The reply in Python types: ``bytes`` (``str`` with ``decode_responses``), ``int``, ``float``, ``list``,
-            ``dict``, ``None``.
+            The reply in Python types, as the backend documents it. Redis: ``bytes`` (``str`` with
+            ``decode_responses``), ``int``, ``float``, ``list``, ``dict``, ``None``.
 
         Raises:
             ReplyError: The data store refused the command.
@@ -141,10 +143,13 @@ class Store:
         raise Unsupported(self.name, Capability.EXECUTE)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
-        """Run commands all or nothing; returns their replies, errors in place. ``transaction()`` is built on it.
+        """Run commands all or nothing; returns their replies. ``transaction()`` is built on it.
+
+        A data store that goes on after a command that failed (Redis) returns its error in place. One that rolls back
+        raises it, with a note saying which command it answers.
 
         Raises:
-            TransactionAborted: A watched key changed; nothing was run.
+            TransactionAborted: The transaction gave way to another; nothing was run.
         """
         raise Unsupported(self.name, Capability.TRANSACTIONS)
 
@@ -191,7 +196,7 @@ class Store:
     async def transact(
         self, function: Callable[[Transaction], Any], *, watch: Sequence[Any] | str | bytes = (), retries: int = 16
     ) -> list[Any]:
-        """Run ``function(transaction)`` in a transaction, again whenever a watched key changed.
+        """Run ``function(transaction)`` in a transaction, again whenever it gave way to another.
 
         Args:
             function: Reads what it needs through the store, adds commands to the transaction; may be a coroutine
@@ -203,7 +208,7 @@ class Store:
             The replies of the commands.
 
         Raises:
-            TransactionAborted: A watched key changed at every attempt.
+            TransactionAborted: It gave way at every attempt.
         """
         for left in range(retries, -1, -1):
             try:
@@ -222,7 +227,7 @@ class Store:
         return Channels(self, self.pubsub(protocol), namespace)
 
     def client(self) -> Any:
-        """The backend's own rich client, travelling on this store."""
+        """The backend's own rich client, on this store's connections."""
         raise Unsupported(self.name, Capability.CLIENT)
 
     async def ping(self) -> bool:
@@ -234,7 +239,7 @@ class Store:
         raise Unsupported(self.name, "ping")
 
     async def flush(self) -> None:
-        """Delete everything in the database; with a namespace, only what is in the namespace."""
+        """Delete all data in the database; with a namespace, only what is in the namespace."""
         raise Unsupported(self.name, Capability.FLUSH)
 
     async def create_database(self, name: str) -> str:
@@ -435,10 +440,11 @@ def _settle(kind: type[Store], dsn: DSN, overrides: Mapping[str, Any]) -> tuple[
 
 def _refuse_masked(kind: type[Store], params: Params, backend: str) -> None:
     secrets = secret_names(kind.parameters)
-    for name, value in params.items():
-        # A pickled DSN does not know what the backend declares, and masks what sounds secret too.
-        if value == MASK and (name in secrets or sounds_secret(name)):
-            raise DSNError(f"{backend}: '{name}' is masked (a repr or a pickle leaves it out); pass {name}=…")
+    # A pickled DSN does not know what the backend declares, and masks what sounds secret too.
+    masked = [name for name, value in params.items() if value == MASK and (name in secrets or sounds_secret(name))]
+    if masked:
+        found, remedy = (", ".join(form.format(name) for name in masked) for form in ("'{}' is masked", "{}=…"))
+        raise DSNError(f"{backend}: {found} (a repr or a pickle leaves it out); pass {remedy}")
 
 
 def _overridden(

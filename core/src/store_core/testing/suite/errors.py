@@ -53,10 +53,10 @@ class ErrorTests(Section, section="errors"):
     async def test_a_reply_error_is_the_data_stores_words_and_survives_copies(self, store: Store) -> None:
         with pytest.raises(ReplyError) as caught:
             await store.execute(*self.dialect.refused())
-        assert caught.value.code == str(caught.value).split()[0]
+        assert caught.value.code
         for again in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):  # noqa: S301 - our own
             assert isinstance(again, ReplyError)
-            assert str(again) == str(caught.value)
+            assert (str(again), again.code) == (str(caught.value), caught.value.code)
 
     @needs(Capability.EXECUTE)
     async def test_an_argument_that_cannot_be_sent_is_refused_and_nothing_has_run(self, store: Store, key: Key) -> None:
