@@ -35,8 +35,8 @@ async def test_callers_wait_while_the_server_does_not_read_and_finish_when_it_do
 ) -> None:
     async with create_store(proxy.url, timeout=60, connections=connections) as store:
         assert await store.ping()
-        for connection in proxy.connections:
-            connection.hold()
+        for held in proxy.connections:
+            held.hold()
         tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
         await eventually(lambda: all(link.writable is not None for link in store._links))
         await asyncio.sleep(0.1)
@@ -44,7 +44,7 @@ async def test_callers_wait_while_the_server_does_not_read_and_finish_when_it_do
         assert unsent(store) < 10 * len(VALUE) * connections + 64 * len(VALUE)
         assert sum(link.load() for link in store._links) < CALLERS / 2
         assert not any(task.done() for task in tasks)
-        for connection in proxy.connections:
+        for held in proxy.connections:
             held.release()
         async with asyncio.timeout(60):
             assert await asyncio.gather(*tasks) == [b"OK"] * CALLERS

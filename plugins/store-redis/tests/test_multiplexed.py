@@ -187,6 +187,17 @@ async def test_a_reply_that_does_not_decode_harms_nobody_else() -> None:
     assert [await futures[0], await futures[2]] == ["a", "c"]
 
 
+async def test_a_reply_that_python_cannot_hold_ends_the_connection_for_everybody() -> None:
+    link, wire = make_link()
+    futures = [link.send(("A",)), link.send(("B",))]
+    await turn()
+    link.data_received(b"%1\r\n*1\r\n:1\r\n:1\r\n:2\r\n")
+    for future in futures:
+        with pytest.raises(ConnectionLost, match="cannot hold"):
+            await future
+    assert wire.aborted
+
+
 async def test_a_full_buffer_makes_callers_wait_until_it_has_room() -> None:
     link, _ = make_link()
     link.pause_writing()

@@ -228,9 +228,13 @@ class MultiplexedLink(Link, asyncio.Protocol):
             except StoreError as error:
                 self._fail(error)
                 return
-            except (ValueError, TypeError) as error:
-                # One reply that does not decode, or that Python cannot hold; the next one is intact.
+            except UnicodeDecodeError as error:
+                # One reply that does not decode; the next one is intact.
                 reply = error
+            except (ValueError, TypeError) as error:
+                # A map whose keys Python cannot hash: hiredis has lost its place in the stream.
+                self._fail(make(ConnectionLost, f"{self.address} sent a reply that Python cannot hold: {error}"))
+                return
             if reply is NOTHING:
                 break
             if type(reply) is PushNotification:
