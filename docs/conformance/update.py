@@ -24,6 +24,7 @@ KNOWN = {
     "pulsards-server": "pulsards://127.0.0.1:0",
     "redis": "redis://127.0.0.1:0",
     "postgres": "postgres://127.0.0.1:0",
+    "sqlite": "sqlite://",  # the template: store new-backend sqlite
 }
 
 
