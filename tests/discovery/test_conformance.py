@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from .conftest import Environment, run
+from tests.environments import Environment, run
 
 pytestmark = pytest.mark.timeout(600)
 
