@@ -25,27 +25,27 @@ from store_core import Store, create_store, start_store
 
 CALLERS = (1, 64, 512)
 VALUE = "x" * 32
-Operation = Callable[..., Awaitable[Any]]
 
 
-async def operations_per_second(set_: Operation, get: Operation, callers: int, seconds: float) -> float:
-    """Operations a second of ``callers`` tasks, each waiting for a reply before its next command."""
+class Run:
+    """One measurement: until when its callers go on, and how many operations they have done."""
+
     stop_at = 0.0
     done = 0
 
-    async def call(key: str) -> None:
-        nonlocal done
-        while time.perf_counter() < stop_at:
-            await set_(key, VALUE)
-            await get(key)
-            done += 2
+
+#: What one caller does with its key until the run is over.
+Caller = Callable[[str, Run], Awaitable[None]]
+
+
+async def operations_per_second(call: Caller, callers: int, seconds: float) -> float:
+    """Operations a second of ``callers`` tasks, each waiting for a reply before its next command."""
 
     async def run(duration: float) -> float:
-        nonlocal stop_at, done
-        done, start = 0, time.perf_counter()
-        stop_at = start + duration
-        await asyncio.gather(*(call(f"key:{index}") for index in range(callers)))
-        return done / (time.perf_counter() - start)
+        this, start = Run(), time.perf_counter()
+        this.stop_at = start + duration
+        await asyncio.gather(*(call(f"key:{index}", this) for index in range(callers)))
+        return this.done / (time.perf_counter() - start)
 
     await run(seconds / 5)  # connections open, caches warm
     return await run(seconds)
@@ -54,9 +54,27 @@ async def operations_per_second(set_: Operation, get: Operation, callers: int, s
 async def with_store(dsn: str, callers: int, seconds: float) -> float:
     async with create_store(dsn) as store:
         execute = store.execute
-        return await operations_per_second(
-            lambda key, value: execute("SET", key, value), lambda key: execute("GET", key), callers, seconds
-        )
+
+        async def call(key: str, run: Run) -> None:
+            while time.perf_counter() < run.stop_at:
+                await execute("SET", key, VALUE)
+                await execute("GET", key)
+                run.done += 2
+
+        return await operations_per_second(call, callers, seconds)
+
+
+def methods_of(client: Any) -> Caller:
+    """The same with the methods of a redis-py client."""
+    set_, get = client.set, client.get
+
+    async def call(key: str, run: Run) -> None:
+        while time.perf_counter() < run.stop_at:
+            await set_(key, VALUE)
+            await get(key)
+            run.done += 2
+
+    return call
 
 
 async def with_redis_py(dsn: str, callers: int, seconds: float) -> float:
@@ -64,15 +82,14 @@ async def with_redis_py(dsn: str, callers: int, seconds: float) -> float:
 
     client = redis.asyncio.from_url(dsn, max_connections=callers)
     try:
-        return await operations_per_second(client.set, client.get, callers, seconds)
+        return await operations_per_second(methods_of(client), callers, seconds)
     finally:
         await client.aclose()
 
 
 async def with_client(dsn: str, callers: int, seconds: float) -> float:
     async with create_store(dsn) as store:
-        client = store.client()
-        return await operations_per_second(client.set, client.get, callers, seconds)
+        return await operations_per_second(methods_of(store.client()), callers, seconds)
 
 
 CLIENTS = {"redis-py": with_redis_py, "store.client()": with_client, "store.execute": with_store}

@@ -35,7 +35,7 @@ TICKS = 8
 
 
 #: Commands that are written at once when they have gathered within one turn.
-CHUNK = 16
+CHUNK = 28
 
 #: Busy polling is given up when it was in vain this often more than it paid, and tried again after so many writes.
 PATIENCE, RETRY_AFTER = 8, 1024
