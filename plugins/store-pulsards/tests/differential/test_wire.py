@@ -186,7 +186,9 @@ def test_where_a_chunk_ends_makes_no_difference(
     data = b"*2\r\n$4\r\nPING\r\n$2\r\na\n\r\n*0\r\nPING b\r\n*1\r\n$4\r\nPINGxx"
     expected = answer(valkey, connect, b"", data)
     assert expected[1]
-    for cut in range(1, len(data)):
+    # Not before the very last byte: the server has refused by then, and what is sent to a closed socket resets it,
+    # which may take the reply away before it is read.
+    for cut in range(1, len(data) - 1):
         wire = connect(server.address)
         wire.send(data[:cut])
         assert wire.converse(data[cut:]) == expected
