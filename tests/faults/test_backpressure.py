@@ -26,7 +26,7 @@ async def stopped(store, proxy: Through) -> ProxyConnection:
 
 def unsent(store) -> int:
     """Bytes that the store has taken and the socket has not."""
-    return sum(link._transport.get_write_buffer_size() for link in store._links)
+    return sum(link._transport.get_write_buffer_size() for link in store._node.links)
 
 
 @pytest.mark.parametrize("connections", [1, 2])
@@ -38,11 +38,11 @@ async def test_callers_wait_while_the_server_does_not_read_and_finish_when_it_do
         for held in proxy.connections:
             held.hold()
         tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
-        await eventually(lambda: all(link.writable is not None for link in store._links))
+        await eventually(lambda: all(link.writable is not None for link in store._node.links))
         await asyncio.sleep(0.1)
         # The system's own buffers hold a few megabytes, ours about one batch of commands: of 50 MB nearly all waits.
         assert unsent(store) < 10 * len(VALUE) * connections + 64 * len(VALUE)
-        assert sum(link.load() for link in store._links) < CALLERS / 2
+        assert sum(link.load() for link in store._node.links) < CALLERS / 2
         assert not any(task.done() for task in tasks)
         for held in proxy.connections:
             held.release()
@@ -59,8 +59,8 @@ async def test_callers_that_wait_to_write_are_told_that_nothing_was_sent_when_th
     async with create_store(proxy.url, timeout=60) as store:
         held = await stopped(store, proxy)
         tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
-        await eventually(lambda: store._links[0].writable is not None)
-        link = store._links[0]
+        await eventually(lambda: store._node.links[0].writable is not None)
+        link = store._node.links[0]
         await asyncio.sleep(0.05)
         written = link.load()
         held.cut(reset=True)
@@ -96,7 +96,7 @@ async def test_a_caller_cancelled_while_it_waits_to_write_sends_nothing(proxy: T
         await store.execute("DEL", "cancelled")
         held = await stopped(store, proxy)
         tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
-        await eventually(lambda: store._links[0].writable is not None)
+        await eventually(lambda: store._node.links[0].writable is not None)
         victim = asyncio.create_task(store.execute("SET", "cancelled", 1))
         await asyncio.sleep(0.01)
         victim.cancel()
@@ -121,7 +121,7 @@ async def test_pipelines_and_transactions_wait_too(proxy: Through) -> None:
             return commands.results
 
         tasks = [asyncio.create_task(write(number)) for number in range(100)]
-        await eventually(lambda: store._links[0].writable is not None)
+        await eventually(lambda: store._node.links[0].writable is not None)
         await asyncio.sleep(0.05)
         assert unsent(store) < 64 * len(VALUE)
         held.release()
@@ -134,7 +134,7 @@ async def test_closing_the_store_ends_those_who_wait_to_write(proxy: Through) ->
     store = create_store(proxy.url, timeout=0)
     await stopped(store, proxy)
     tasks = [asyncio.create_task(store.execute("SET", f"key:{n}", VALUE)) for n in range(CALLERS)]
-    await eventually(lambda: store._links[0].writable is not None)
+    await eventually(lambda: store._node.links[0].writable is not None)
     async with asyncio.timeout(60):
         await store.close()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)

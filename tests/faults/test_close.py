@@ -114,7 +114,7 @@ async def test_closing_while_the_server_restarts_is_quiet(proxy: Through, caplog
     await pubsub.subscribe("channel")
     proxy.deafen()
     proxy.cut_all()
-    await eventually(lambda: not store._links)
+    await eventually(lambda: not store._node.links)
     async with asyncio.timeout(30):
         await store.close()
     gc.collect()

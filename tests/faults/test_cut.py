@@ -108,7 +108,7 @@ async def test_an_idle_connection_that_was_cut_is_replaced(proxy: Through, reset
     async with create_store(proxy.url) as store:
         connection = await connected(store, proxy)
         connection.cut(reset=reset)
-        await eventually(lambda: not store._links)
+        await eventually(lambda: not store._node.links)
         assert await store.execute("ECHO", "x") == b"x"
 
 

@@ -119,7 +119,7 @@ async def test_no_reply_is_ever_anothers_under_cancellation_timeouts_and_cuts(
             cutting.cancel()
             await asyncio.gather(cutting, return_exceptions=True)
         await eventually(lambda: echoes(store))
-        assert all(link.load() == 0 for link in store._links)
+        assert all(link.load() == 0 for link in store._node.links)
         await store.flush()
     assert soak.outcomes.total() == COMMANDS
     assert len(soak.outcomes) == 4, f"the test says nothing unless all of it happens: {soak.outcomes}"

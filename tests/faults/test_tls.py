@@ -204,5 +204,5 @@ async def _killed(store: Store) -> None:
     async with await store.connect() as other:
         await other.execute("CLIENT", "KILL", "ID", number)
     async with asyncio.timeout(30):
-        while store._links:
+        while store._node.links:
             await asyncio.sleep(0.005)

@@ -197,7 +197,7 @@ async def test_a_reply_that_nobody_asked_for_ends_the_connection(proxy: Through)
     async with create_store(proxy.url) as store:
         assert await store.ping()
         proxy.connections[-1].inject(b"+surprise\r\n")
-        await eventually(lambda: not store._links)
+        await eventually(lambda: not store._node.links)
         assert await store.execute("ECHO", "x") == b"x"
 
 

@@ -23,7 +23,6 @@ from store_pulsards.server import Server
 from store_pulsards.sweeper import Sweeper
 from store_redis import RedisStore
 from store_redis.connection import RedisConnection
-from store_redis.link import Link
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -140,20 +139,13 @@ class EmbeddedStore(PulsardsStore):
             self._socket_server = Server(self.engine)
         await self._socket_server.serve_socket(sock)
 
-    async def _open_shared(self) -> None:
-        await super()._open_shared()
-        link = self._links[0] if self._links else None
-        if isinstance(link, EmbeddedLink) and not self.namespace and self.encoding == "utf-8":
-            self._direct = link
-
-    def _on_lost(self, link: Link) -> None:
-        super()._on_lost(link)
-        if link is self._direct:
-            self._direct = None
+    def _links_changed(self) -> None:
+        super()._links_changed()
+        link = self._link
+        self._direct = link if isinstance(link, EmbeddedLink) else None
 
     async def _close(self) -> None:
         await super()._close()
-        self._direct = None
         if self._sweeper is not None:
             self._sweeper.close()
         if self._socket_server is not None:
@@ -161,6 +153,5 @@ class EmbeddedStore(PulsardsStore):
 
     def _abandon(self) -> None:
         super()._abandon()
-        self._direct = None
         self._sweeper = None
         self._socket_server = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from operator import methodcaller
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +18,6 @@ from store_core import (
     ArgumentError,
     Capability,
     Command,
-    ConnectionFailed,
     DSNError,
     ExtensionError,
     PubSub,
@@ -48,6 +46,7 @@ from store_redis.errors import make
 from store_redis.keyspecs import read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
+from store_redis.node import Node, lost_at_once
 from store_redis.parameters import PARAMETERS
 from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
     from store_core.store import Server
 
 _FLUSH_BATCH = 1000
-_LOAD = methodcaller("load")
 
 
 class RedisStore(Store):
@@ -79,12 +77,10 @@ class RedisStore(Store):
         self._routes = plain_names()
         # The shared link when there is exactly one and nothing stands between a caller and it; else None.
         self._link: Link | None = None
-        self._links: list[Link] = []
-        self._open = SingleFlight(self._open_shared)
+        self._node = Node(self.open_link, params["connections"], params["dedicated"], self._links_changed)
         self._learn = SingleFlight(self._learn_keys)
         # Connections that the store itself is opening; closing the store ends them.
         self._dials: set[asyncio.Timeout] = set()
-        self._dedicated = DedicatedLinks(self.open_link, params["dedicated"])
         self._subscriber: RedisSubscriber | None = None
         self._keys: Namespace | None = None
         self._client: redis.asyncio.Redis | None = None
@@ -158,8 +154,8 @@ class RedisStore(Store):
     async def watch(self, *keys: Any) -> RedisWatch:
         self.bind()
         prepared = await self.prepare(("WATCH", *keys))
-        link = await self._dedicated.take()
-        watch = RedisWatch(self._dedicated, link)
+        link = await self._node.dedicated.take()
+        watch = RedisWatch(self._node.dedicated, link)
         try:
             await send(link, prepared)
         except BaseException:
@@ -210,13 +206,9 @@ class RedisStore(Store):
             return
         for dial in self._dials:
             dial.reschedule(asyncio.get_running_loop().time())
-        await self._open.settled()
         if self._subscriber is not None:
             await self._subscriber.close()
-        links, self._links, self._link = self._links, [], None
-        for link in links:
-            link.close()
-        self._dedicated.close()
+        await self._node.close()
         if self._client is not None:
             await self._client.aclose(close_connection_pool=True)
 
@@ -248,7 +240,7 @@ class RedisStore(Store):
             link.close()
             self.check_open()
         if link.closed:
-            raise _lost_at_once(link)
+            raise lost_at_once(link)
         return link
 
     async def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -289,7 +281,7 @@ class RedisStore(Store):
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
         prepared = await self.prepare(args)
-        async with self._dedicated.lend() as link:
+        async with self._node.dedicated.lend() as link:
             link.leave_bytes()
             try:
                 return await send(link, prepared)
@@ -315,7 +307,7 @@ class RedisStore(Store):
     async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         prepared = await self.prepare(args)
         if kind == BLOCKING:
-            async with self._dedicated.lend() as link:
+            async with self._node.dedicated.lend() as link:
                 reply = await wait_blocking(link, prepared, timeout)
         else:
             reply = await send(await self._shared_link(), prepared, timeout)
@@ -334,36 +326,15 @@ class RedisStore(Store):
 
     async def _shared_link(self) -> Link:
         self.bind()
-        while True:
-            if len(self._links) == self.params["connections"]:
-                return self._links[0] if len(self._links) == 1 else min(self._links, key=_LOAD)
-            await self._open()
+        return await self._node.shared()
 
-    async def _open_shared(self) -> None:
-        missing = self.params["connections"] - len(self._links)
-        opened = await asyncio.gather(*(self.open_link() for _ in range(missing)), return_exceptions=True)
-        failures: list[BaseException] = []
-        for link in opened:
-            if isinstance(link, BaseException):
-                failures.append(link)
-            elif link.closed:
-                failures.append(_lost_at_once(link))
-            else:
-                link.on_lost = self._on_lost
-                self._links.append(link)
-        if failures:
-            raise failures[0]
-        if self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and self._links:
-            self._link = self._links[0]
-
-    def _on_lost(self, link: Link) -> None:
-        if link in self._links:
-            self._links.remove(link)
-        if link is self._link:
-            self._link = None
+    def _links_changed(self) -> None:
+        links = self._node.links
+        direct = self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and links
+        self._link = links[0] if direct else None
 
     async def _learn_keys(self) -> None:
-        async with self._dedicated.lend() as link:
+        async with self._node.dedicated.lend() as link:
             link.leave_bytes()
             try:
                 table = read_table(await send(link, ("COMMAND",)))
@@ -372,14 +343,10 @@ class RedisStore(Store):
         self._keys = Namespace(self.namespace, self.encoding, table)
 
     def _abandon(self) -> None:
-        links, self._links, self._link = self._links, [], None
-        for link in links:
-            link.abandon()
-        self._open.forget()
+        self._node.abandon()
         self._learn.forget()
         self._dials.clear()
         self._client = None
-        self._dedicated.abandon()
         if self._subscriber is not None:
             self._subscriber.abandon()
 
@@ -401,10 +368,6 @@ class RedisWatch:
             # Nobody waits for the reply; the next user's command stands behind it in any case.
             link.send(("UNWATCH",)).cancel()
         self._dedicated.give_back(link)
-
-
-def _lost_at_once(link: Link) -> ConnectionFailed:
-    return make(ConnectionFailed, f"the connection to {link.address} was lost as soon as it was made")
 
 
 def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
