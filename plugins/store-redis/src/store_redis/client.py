@@ -137,9 +137,11 @@ def make_client(store: RedisStore) -> StoreRedis:
     return StoreRedis(store, make_pool(store))
 
 
-def make_pool(store: RedisStore) -> ConnectionPool:
-    """A redis-py pool that connects where the store does."""
-    kind, where = store.redis_connection()
+def make_pool(
+    store: RedisStore, connection: tuple[type[AbstractConnection], dict[str, Any]] | None = None
+) -> ConnectionPool:
+    """A redis-py pool that connects where the store does, or as ``connection`` (class and arguments) says."""
+    kind, where = connection or store.redis_connection()
     if store.namespace:
         kind = type(f"Prefixed{kind.__name__}", (_Prefixed, kind), {"store": store})
     params = store.params

@@ -22,13 +22,26 @@ class CommandKeys:
     Attributes:
         find: Positions of the keys; None when they cannot be known.
         subcommands: By upper-case name; empty for most.
+        first: Position of the first key, or of the channel that stands for one, where it is always the same; else 0.
+        flags: Its command flags (``readonly``).
+        tips: What the server advises clients (``request_policy:all_shards``).
     """
 
-    __slots__ = ("find", "subcommands")
+    __slots__ = ("find", "first", "flags", "subcommands", "tips")
 
-    def __init__(self, find: Find | None, subcommands: dict[str, CommandKeys]) -> None:
+    def __init__(
+        self,
+        find: Find | None,
+        subcommands: dict[str, CommandKeys],
+        first: int = 0,
+        flags: frozenset[str] = frozenset(),
+        tips: frozenset[str] = frozenset(),
+    ) -> None:
         self.find = find
         self.subcommands = subcommands
+        self.first = first
+        self.flags = flags
+        self.tips = tips
 
 
 def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
@@ -39,14 +52,15 @@ def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
 def _command(entry: list[Any]) -> CommandKeys:
     specs = [_mapping(spec) for spec in entry[8]] if len(entry) > 8 else []
     subcommands = read_table(entry[9]) if len(entry) > 9 else {}
-    flags = {_text(flag) for flag in entry[2]}
+    flags = frozenset(map(_text, entry[2]))
+    tips = frozenset(map(_text, entry[7])) if len(entry) > 7 else frozenset()
     if specs:
         find = _all_of([_spec(spec) for spec in specs if "not_key" not in map(_text, spec.get("flags", ()))])
     elif "movablekeys" in flags:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
-    return CommandKeys(find, subcommands)
+    return CommandKeys(find, subcommands, max(entry[3], 0), flags, tips)
 
 
 def _all_of(finds: list[Find | None]) -> Find | None:

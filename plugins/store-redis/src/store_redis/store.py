@@ -127,6 +127,10 @@ class RedisStore(Store):
         link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
         prepared = [await self._prepare_queued(command) for command in commands]
         replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
+        return self._executed(commands, replies)
+
+    def _executed(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
+        """The replies of a transaction's commands, from those to MULTI, the commands and EXEC."""
         executed = replies[-1]
         if executed is None:
             raise make(TransactionAborted, "a watched key changed; nothing was run")
@@ -137,8 +141,11 @@ class RedisStore(Store):
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         self.check_open()
         if self._subscriber is None:
-            self._subscriber = RedisSubscriber(self)
+            self._subscriber = self._make_subscriber()
         return PubSub(self._subscriber, make_codec(protocol, self.encoding, self.params["decode_responses"]), limit)
+
+    def _make_subscriber(self) -> RedisSubscriber:
+        return RedisSubscriber(self)
 
     # What is built on them.
 
@@ -167,10 +174,13 @@ class RedisStore(Store):
         """A ``redis.asyncio.Redis`` whose commands travel through ``execute``; closed with the store."""
         self.check_open()
         if self._client is None:
-            from store_redis.client import make_client  # redis-py takes 0.2 s to import
-
-            self._client = make_client(self)
+            self._client = self._make_client()
         return self._client
+
+    def _make_client(self) -> redis.asyncio.Redis:
+        from store_redis.client import make_client  # redis-py takes 0.2 s to import
+
+        return make_client(self)
 
     async def ping(self) -> bool:
         return await self.execute("PING") in (b"PONG", "PONG")

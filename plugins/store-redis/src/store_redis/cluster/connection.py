@@ -1,0 +1,81 @@
+"""ClusterConnection: a connection of the caller's own to a cluster, as ``store.connect()`` returns it.
+
+It is one connection to one node, and opens another of its own to each further node that its commands' keys need. A
+command that changes the state of a connection (``SELECT``, ``MULTI``, ``WATCH``) ties it to its first node: from then
+on everything goes there, and a ``MOVED`` is the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from store_core import ReplyError
+from store_redis.cluster.following import follow
+from store_redis.cluster.node import ClusterNode
+from store_redis.cluster.redirects import Patience, Verdict, verdict
+from store_redis.cluster.topology import Address
+from store_redis.commands import REFUSED, WAITS, route, upper
+from store_redis.connection import RedisConnection, check_options, send, wait_blocking
+from store_redis.link import Link
+
+if TYPE_CHECKING:
+    from store_redis.cluster.store import ClusterStore
+
+
+class ClusterConnection(RedisConnection):
+    """Links of one caller's own, one for each node that it needs.
+
+    Args:
+        store: The store.
+        link: The first link.
+        address: Where that leads.
+        tied: Whether it stays there.
+    """
+
+    def __init__(self, store: ClusterStore, link: Link, address: Address, tied: bool = False) -> None:
+        super().__init__(store, link)
+        self._cluster_store = store
+        self._links: dict[Address, Link] = {address: link}
+        self._tied = tied
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        if not args or self.link.closed or upper(args[0]).endswith("SUBSCRIBE"):
+            return await super().execute(*args, **options)
+        if self._tied or route(args) == REFUSED:
+            self._tied = True
+            return await self._execute_here(args, options)
+        store, timeout = self._cluster_store, check_options(options)
+        sent = await store.prepare(args)
+        slot = await store.slot_of(sent)
+        if slot is None:
+            return await super().execute(*args, **options)
+
+        async def attempt(node: ClusterNode, asking: bool) -> Any:
+            link = await self._link_to(node)
+            if asking:
+                link.send(("ASKING",)).cancel()
+            run = wait_blocking if upper(args[0]) in WAITS else send
+            return await run(link, sent, timeout)
+
+        patience = Patience(store.params["timeout"] if timeout is None else timeout)
+        return store.restore(args, await follow(store.cluster, slot, attempt, patience))
+
+    async def close(self) -> None:
+        for link in self._links.values():
+            link.close()
+
+    async def _execute_here(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        try:
+            return await super().execute(*args, **options)
+        except ReplyError as error:
+            if verdict(error) in (Verdict.MOVED, Verdict.ASK):
+                error.add_note(f"this connection stays with {self.link.address}; connect(key=…) opens one for a key")
+            raise
+
+    async def _link_to(self, node: ClusterNode) -> Link:
+        link = self._links.get(node.address)
+        if link is None or (link.closed and link is not self.link):
+            link = self._links[node.address] = await node.dialer.dial()
+            if self.link.closed:
+                link.close()  # closed by its owner meanwhile
+        return link
