@@ -47,7 +47,7 @@ class Cluster:
     Args:
         seeds: Where to begin.
         make_node: Makes a node; no I/O.
-        ask: Runs a command on a node, its reply undecoded or in ASCII.
+        ask: Runs a command on a node.
         read_from: ``primary``, ``replica`` or ``any``.
         timeout: Seconds that a node which left the cluster has to answer its last callers; 0 for ``GIVE_UP``.
 

@@ -423,10 +423,7 @@ class ClusterStore(RedisStore):
         raise failure
 
     async def _ask(self, node: ClusterNode, args: tuple[Any, ...]) -> Any:
-        """A question of our own, whose reply is bytes or ASCII."""
-        if not self.params["decode_responses"] or self.encoding == "utf-8":
-            return await send(await node.shared(), args)
-        return await _undecoded(node, args, False)
+        return await send(await node.shared(), args)
 
     def _abandon(self) -> None:
         super()._abandon()
