@@ -24,7 +24,7 @@ from store_redis.cluster.slots import SLOTS
 from store_redis.server import find_binary, free_port
 
 HOST = "127.0.0.1"
-NODE_TIMEOUT_MS = 1500
+NODE_TIMEOUT_MS = 1000
 
 
 class ClusterServer:
@@ -59,7 +59,7 @@ class ClusterServer:
         }
         config = "".join(f"{name} {value}\n" for name, value in lines.items())
         command = [sys.executable, "-m", "store_redis.supervisor"]
-        self._supervisor = subprocess.Popen(command, stdin=subprocess.PIPE)
+        self._supervisor = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         assert self._supervisor.stdin is not None
         self._supervisor.stdin.write(json.dumps({"command": [find_binary(), "-"], "input": config}).encode() + b"\n")
         self._supervisor.stdin.flush()

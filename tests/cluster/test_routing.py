@@ -101,7 +101,8 @@ async def test_commands_without_keys_reach_the_nodes_that_the_servers_tips_name(
 
 
 async def test_a_function_is_loaded_everywhere_and_runs_where_its_key_is(store: ClusterStore) -> None:
-    code = "#!lua name=lib\nserver.register_function('put', function(keys, args) return redis.call('SET', keys[1], args[1]) end)"
+    body = "function(keys, args) return redis.call('SET', keys[1], args[1]) end"
+    code = f"#!lua name=lib\nserver.register_function('put', {body})"
     assert await store.execute("FUNCTION", "LOAD", "REPLACE", code) == b"lib"
     for key in KEYS[:10]:
         await store.execute("FCALL", "put", 1, key, "put")

@@ -77,6 +77,8 @@ class Cluster:
         self._home = random.randrange(SLOTS)
         self._read = SingleFlight(self._read_topology)
         self._read_at = 0.0
+        # Who a MOVED pointed to: that node knows at least about itself, where others may not have heard of it yet.
+        self._hint: Address | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading_soon: asyncio.Task[None] | None = None
         self._closed = False
@@ -123,6 +125,7 @@ class Cluster:
         """Take a slot for another node's, as a ``MOVED`` said; the rest is read again in the background."""
         node = self.node(address)
         self.slots[slot] = node
+        self._hint = address
         self.read_soon()
         return node
 
@@ -174,6 +177,9 @@ class Cluster:
         failure: StoreError | None = None
         asking: set[asyncio.Task[Topology]] = set()
         candidates = self.likely()
+        hint, self._hint = self._hint, None
+        if hint is not None:
+            candidates = list(dict.fromkeys((hint, *candidates)))
         try:
             while (candidates or asking) and (best is None or not best.complete()):
                 if candidates:

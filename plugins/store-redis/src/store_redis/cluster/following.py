@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError
+from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
 from store_redis.cluster.cluster import Cluster
 from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.redirects import Patience, Verdict, destination, verdict
@@ -44,6 +44,9 @@ async def follow(cluster: Cluster, slot: int | None, attempt: Attempt[T], patien
             if kind is Verdict.FINAL:
                 raise
             failure: ReplyError | ConnectionFailed = error
+        except Timeout:
+            cluster.read_soon()
+            raise
         asking = False
         if isinstance(failure, ReplyError) and kind in (Verdict.MOVED, Verdict.ASK):
             if not patience.redirected():
@@ -105,6 +108,7 @@ async def run_pieces(cluster: Cluster, pieces: list[Piece], patience: Patience, 
         await asyncio.gather(*(_send(node, batch, timeout) for node, batch in batches.items()))
         lost = next((each.outcome for each in pending if _is_loss(each.outcome)), None)
         if lost is not None:
+            cluster.read_soon()
             raise lost
         pending = await _again(cluster, batches, patience)
     return [errand.outcome for errand in errands]

@@ -24,6 +24,7 @@ from store_core import (
     ReplyError,
     Store,
     StoreError,
+    Timeout,
     Unsupported,
 )
 from store_core.command import Watch
@@ -152,6 +153,9 @@ class ClusterStore(RedisStore):
                 raise
             except ConnectionFailed:
                 pass  # it was not sent
+            except Timeout:
+                self.cluster.read_soon()
+                raise
         return await self._execute(args, options)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
@@ -269,6 +273,14 @@ class ClusterStore(RedisStore):
         return router.slot(args) if router.keys_known(args) else await self._ask_slot(args)
 
     # The slow path.
+
+    async def _execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        try:
+            return await super()._execute(args, options)
+        except Timeout:
+            # A node that hangs keeps its connection, and never says MOVED: the others know when it is replaced.
+            self.cluster.read_soon()
+            raise
 
     async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         return self.restore(args, await self._dispatch(kind, await self.prepare(args), timeout))
