@@ -127,7 +127,7 @@ class RedisStore(Store):
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
         link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
         for command in commands:
-            _check_queued(command)
+            check_queued(command)
         prepared = await self._prepare_all(commands)
         replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
         return self._executed(commands, replies)
@@ -395,7 +395,8 @@ class RedisWatch:
         self._dedicated.give_back(link)
 
 
-def _check_queued(command: Command) -> None:
+def check_queued(command: Command) -> None:
+    """Refuse a command that cannot be part of a transaction."""
     if not command.args:
         raise make(ArgumentError, "a command has a name")
     if route(command.args) == REFUSED:

@@ -15,7 +15,7 @@ from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.redirects import Patience, Verdict, verdict
 from store_redis.cluster.topology import Address
 from store_redis.commands import REFUSED, WAITS, route, upper
-from store_redis.connection import RedisConnection, check_options, send, wait_blocking
+from store_redis.connection import RedisConnection, check_timeout, send, wait_blocking
 from store_redis.link import Link
 
 if TYPE_CHECKING:
@@ -38,17 +38,18 @@ class ClusterConnection(RedisConnection):
         self._links: dict[Address, Link] = {address: link}
         self._tied = tied
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
+    async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         if not args or self.link.closed or upper(args[0]).endswith("SUBSCRIBE"):
-            return await super().execute(*args, **options)
+            return await super().execute(*args, timeout=timeout)
         if self._tied or route(args) == REFUSED:
             self._tied = True
-            return await self._execute_here(args, options)
-        store, timeout = self._cluster_store, check_options(options)
+            return await self._execute_here(args, timeout)
+        check_timeout(timeout)
+        store = self._cluster_store
         sent = await store.prepare(args)
         slot = await store.slot_of(sent)
         if slot is None:
-            return await super().execute(*args, **options)
+            return await super().execute(*args, timeout=timeout)
 
         async def attempt(node: ClusterNode, asking: bool) -> Any:
             link = await self._link_to(node)
@@ -64,9 +65,9 @@ class ClusterConnection(RedisConnection):
         for link in self._links.values():
             link.close()
 
-    async def _execute_here(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    async def _execute_here(self, args: tuple[Any, ...], timeout: float | None) -> Any:
         try:
-            return await super().execute(*args, **options)
+            return await super().execute(*args, timeout=timeout)
         except ReplyError as error:
             if verdict(error) in (Verdict.MOVED, Verdict.ASK):
                 error.add_note(f"this connection stays with {self.link.address}; connect(key=…) opens one for a key")

@@ -49,7 +49,7 @@ from store_redis.keyspecs import read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.parameters import PARAMETERS
-from store_redis.store import RedisStore
+from store_redis.store import RedisStore, check_queued
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -127,7 +127,7 @@ class ClusterStore(RedisStore):
             return await follow(self.cluster, slot, self._connect_to, self._patience(None))
         return await self._connect_anywhere()
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
+    async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         try:
             key = args[self._positions[args[0]]]
             wire = key if type(key) is bytes else key.encode()
@@ -137,7 +137,7 @@ class ClusterStore(RedisStore):
             link = None
         if (
             link is not None
-            and not options
+            and timeout is None
             and link.writable is None
             and link.thread == get_ident()
             and link.loop_runs()
@@ -156,10 +156,12 @@ class ClusterStore(RedisStore):
             except Timeout:
                 self.cluster.read_soon()
                 raise
-        return await self._execute(args, options)
+        return await self._execute(args, timeout)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
-        prepared = [await self._prepare_queued(command) for command in commands]
+        for command in commands:
+            check_queued(command)
+        prepared = await self._prepare_all(commands)
         slot = await self._one_slot(commands, prepared)
         if isinstance(watch, ClusterWatch):
             return self._executed(commands, await watch.run(prepared, slot))
@@ -185,11 +187,11 @@ class ClusterStore(RedisStore):
             return await Store.execute_pipeline(self, commands)
         self.bind()
         await self._ready()
-        plans = [await self._plan(await self.prepare(command.args), SHARED) for command in commands]
+        plans = [await self._plan(args, SHARED) for args in await self._prepare_all(commands)]
         pieces = [piece for plan in plans for piece in plan.pieces]
         replies = iter(await run_pieces(self.cluster, pieces, self._patience(None), None))
         results = [_combined(plan, [next(replies) for _ in plan.pieces]) for plan in plans]
-        return [self.restore(command.args, reply) for command, reply in zip(commands, results, strict=True)]
+        return self._restore_all(commands, results)
 
     async def watch(self, *keys: Any) -> ClusterWatch:
         self.bind()
@@ -274,9 +276,9 @@ class ClusterStore(RedisStore):
 
     # The slow path.
 
-    async def _execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    async def _execute(self, args: tuple[Any, ...], timeout: float | None) -> Any:
         try:
-            return await super()._execute(args, options)
+            return await super()._execute(args, timeout)
         except Timeout:
             # A node that hangs keeps its connection, and never says MOVED: the others know when it is replaced.
             self.cluster.read_soon()
