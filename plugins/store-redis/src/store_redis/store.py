@@ -30,6 +30,7 @@ from store_core import (
 from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
+from store_redis.cache import MISSING, Cache, Question
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
 from store_redis.connection import (
     RedisConnection,
@@ -50,6 +51,7 @@ from store_redis.node import Node, lost_at_once
 from store_redis.parameters import PARAMETERS
 from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
+from store_redis.tracking import TURN_DUE, Tracking, normal
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -77,7 +79,10 @@ class RedisStore(Store):
         self._routes = plain_names()
         # The shared link when there is exactly one and nothing stands between a caller and it; else None.
         self._link: Link | None = None
-        self._node = Node(self.open_link, params["connections"], params["dedicated"], self._links_changed)
+        self._node = Node(
+            self.open_link, params["connections"], params["dedicated"], self._links_changed, self._open_shared
+        )
+        self._tracking = self._make_tracking(params)
         self._learn = SingleFlight(self._learn_keys)
         # Connections that the store itself is opening; closing the store ends them.
         self._dials: set[asyncio.Timeout] = set()
@@ -98,6 +103,11 @@ class RedisStore(Store):
         from store_redis.server import start_valkey  # processes are rarely started
 
         return await start_valkey(dsn, params)
+
+    @property
+    def cache(self) -> Cache | None:
+        """The replies that are kept in memory, and their figures; None without the parameter ``cache``."""
+        return None if self._tracking is None else self._tracking.cache
 
     # The four operations.
 
@@ -198,6 +208,8 @@ class RedisStore(Store):
         async with await self.connect() as connection:
             await connection.execute("SELECT", name)
             await send(connection.link, ("FLUSHDB",))
+        if self._tracking is not None:
+            self._tracking.cache.clear()
 
     async def _close(self) -> None:
         loop_changed = self._loop is not None and self._loop is not asyncio.get_running_loop()
@@ -254,7 +266,9 @@ class RedisStore(Store):
         return self._keys.apply(args)
 
     def restore(self, args: tuple[Any, ...], reply: Any) -> Any:
-        """The reply as the caller sees it: without the namespace."""
+        """The reply as the caller sees it: without the namespace. What the command changed is no longer cached."""
+        if self._tracking is not None:
+            self._tracking.wrote(args)
         return reply if self._keys is None else self._keys.restore(args, reply)
 
     def prefixed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -292,6 +306,46 @@ class RedisStore(Store):
     # The slow path.
 
     async def _execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        tracking = self._tracking
+        if tracking is None:
+            return await self._execute_sent(args, options)
+        if options:
+            check_options(options)
+        effect = tracking.effect(args)
+        if effect.cacheable:
+            reply = tracking.find(args)
+            if reply is TURN_DUE:
+                await asyncio.sleep(0)
+                reply = tracking.find(args, turned=True)
+            return reply if reply is not MISSING else await self._read(tracking, args, options)
+        # Who reads after this call without awaiting it is behind it on the connection, not in front of it in memory.
+        tracking.wrote(args)
+        try:
+            return await self._execute_sent(args, options)
+        except ReplyError:
+            # A script that fails half-way has written the first half.
+            tracking.wrote(args)
+            raise
+
+    async def _read(self, tracking: Tracking, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        question = normal(args)
+        if question is None:
+            return await self._execute_sent(args, options)
+        if question is not args and (reply := tracking.find(question, turned=True)) is not MISSING:
+            return reply
+        self.bind()
+        timeout = options.get("timeout")
+        if timeout is None:
+            return await self._read_from_server(tracking, question, False)
+        return await within(timeout, self.dialer.address, self._read_from_server(tracking, question, True))
+
+    async def _read_from_server(self, tracking: Tracking, question: Question, patient: bool) -> Any:
+        prepared = await self.prepare(question)
+        link = await self._node.shared()
+        await until_writable(link, 0 if patient else link.timeout)
+        return await tracking.read(link, question, prepared, patient)
+
+    async def _execute_sent(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         timeout = check_options(options)
         if not args:
             raise make(ArgumentError, "a command has a name")
@@ -328,10 +382,34 @@ class RedisStore(Store):
         self.bind()
         return await self._node.shared()
 
+    async def _open_shared(self) -> Link:
+        link = await self.open_link()
+        if self._tracking is not None:
+            try:
+                await self._tracking.attach(link)
+            except BaseException:
+                link.close()
+                raise
+        return link
+
     def _links_changed(self) -> None:
         links = self._node.links
         direct = self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and links
-        self._link = links[0] if direct else None
+        self._link = links[0] if direct and self._tracking is None else None
+        if self._tracking is not None:
+            self._tracking.follow(links)
+
+    def _make_tracking(self, params: Params) -> Tracking | None:
+        if not params["cache"]:
+            return None
+        if params["protocol"] != 3:
+            raise DSNError(
+                f"{self.name}: cache={params['cache']} needs protocol=3: RESP2 has no way to tell of changes"
+            )
+        return Tracking(params["cache"], self.encoding, params["decode_responses"], self._as_sent)
+
+    def _as_sent(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self.prefixed(in_encoding(args, self.encoding))
 
     async def _learn_keys(self) -> None:
         async with self._node.dedicated.lend() as link:
