@@ -318,10 +318,15 @@ class RedisStore(Store):
                 await asyncio.sleep(0)
                 reply = tracking.find(args, turned=True)
             return reply if reply is not MISSING else await self._read(tracking, args, options)
+        link = None if options else self._direct_link(tracking, args)
         # Who reads after this call without awaiting it is behind it on the connection, not in front of it in memory.
         tracking.wrote(args)
         try:
-            return await self._execute_sent(args, options)
+            if link is None:
+                return await self._execute_sent(args, options)
+            reply = await link.send(args)
+            tracking.wrote(args)
+            return reply
         except ReplyError:
             # A script that fails half-way has written the first half.
             tracking.wrote(args)
@@ -331,6 +336,9 @@ class RedisStore(Store):
         question = normal(args)
         if question is None:
             return await self._execute_sent(args, options)
+        link = None if options else self._direct_link(tracking, question)
+        if link is not None and question is args:
+            return await tracking.read(link, question, question, False)
         if question is not args and (reply := tracking.find(question, turned=True)) is not MISSING:
             return reply
         self.bind()
@@ -338,6 +346,21 @@ class RedisStore(Store):
         if timeout is None:
             return await self._read_from_server(tracking, question, False)
         return await within(timeout, self.dialer.address, self._read_from_server(tracking, question, True))
+
+    def _direct_link(self, tracking: Tracking, args: tuple[Any, ...]) -> Link | None:
+        """The shared link when nothing stands between a caller and it, as in ``execute``."""
+        link = tracking.direct
+        if (
+            link is not None
+            and link.writable is None
+            and link.thread == get_ident()
+            and link.loop_runs()
+            and args
+            and type(args[0]) is str
+            and self._routes.get(args[0]) == SHARED
+        ):
+            return link
+        return None
 
     async def _read_from_server(self, tracking: Tracking, question: Question, patient: bool) -> Any:
         prepared = await self.prepare(question)
@@ -395,9 +418,11 @@ class RedisStore(Store):
     def _links_changed(self) -> None:
         links = self._node.links
         direct = self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and links
-        self._link = links[0] if direct and self._tracking is None else None
-        if self._tracking is not None:
-            self._tracking.follow(links)
+        link = links[0] if direct else None
+        if self._tracking is None:
+            self._link = link
+        else:
+            self._tracking.follow(links, link)
 
     def _make_tracking(self, params: Params) -> Tracking | None:
         if not params["cache"]:

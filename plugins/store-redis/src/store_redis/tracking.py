@@ -17,6 +17,7 @@ connection when one changes. Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import get_ident
@@ -48,6 +49,9 @@ _OPT_IN = ("CLIENT", "CACHING", "YES")
 
 #: Commands that may write what they do not name: scripts, and the end of a transaction on a connection of one's own.
 _NAMELESS = frozenset({"EVAL", "EVALSHA", "EXEC", "FCALL"})
+
+#: Where the key of most commands is.
+_FIRST = (1,)
 
 # Names of commands whose effect is remembered as they were written; bounded, since a caller may make up names.
 _EFFECTS_KEPT = 4096
@@ -99,6 +103,7 @@ class Tracking:
         self._effects: dict[Any, Effect] = {}
         self._invalidate: Announced = b"invalidate".decode(encoding) if decode else b"invalidate"
         self._table: dict[str, CommandKeys] = {}
+        self.direct: Link | None = None
         self._links: list[Link] = []
         # One of them, for what all have in common: the event loop and its thread.
         self._home: Link | None = None
@@ -128,8 +133,12 @@ class Tracking:
         if not self._table:
             self._table = read_table(replies[-1])
 
-    def follow(self, links: Sequence[Link]) -> None:
-        """These are the shared connections now; what was read on one that is gone is dropped."""
+    def follow(self, links: Sequence[Link], direct: Link | None) -> None:
+        """The shared connections, and the one that needs no choice, have changed.
+
+        What was read on a connection that is gone is dropped.
+        """
+        self.direct = direct
         for link in self._links:
             if link not in links:
                 self.cache.drop_link(link)
@@ -204,7 +213,7 @@ class Tracking:
         if find is None:
             self.cache.clear()
             return
-        positions = (1,) if effect.only_first else tuple(find(args))
+        positions = _FIRST if effect.only_first else tuple(find(args))
         if positions:
             sent = self._as_sent(args)
             for position in positions:
@@ -214,10 +223,11 @@ class Tracking:
             self.cache.clear()
 
     def _changed(self, key: Any) -> None:
-        wire = normal((key,))
-        announced = self._announced(_bytes(wire[0])) if wire else None
-        if announced is not None:
-            self.cache.changed(announced)
+        try:
+            wire = key.encode() if type(key) is str else key if type(key) is bytes else _bytes(normal((key,)))
+            self.cache.changed(wire.decode(self._encoding) if self._decode else wire)
+        except (UnicodeError, TypeError):
+            return  # no key that was ever read
 
     # What the server tells.
 
@@ -278,23 +288,18 @@ class Tracking:
 
     def _keys(self, prepared: tuple[Any, ...]) -> tuple[tuple[bytes, ...], list[bytes], tuple[Announced, ...]] | None:
         """A read in bytes, its keys, and its keys as announced; None when its reply cannot be kept."""
-        find = self.effect(prepared).find
-        try:
-            sent = tuple(map(_bytes, prepared))
-        except UnicodeEncodeError:
-            return None  # it cannot be sent, which the usual way tells the caller
-        if find is None:
+        effect = self.effect(prepared)
+        if effect.find is None:
             return None
-        wire = [sent[position] for position in find(sent) if position < len(sent)]
-        keys = tuple(key for key in map(self._announced, wire) if key is not None)
-        return (sent, wire, keys) if 0 < len(wire) <= MOST_KEYS and len(keys) == len(wire) else None
-
-    def _announced(self, key: bytes) -> Announced | None:
-        # A key that does not decode could not be announced: it is never opted in.
         try:
-            return key.decode(self._encoding) if self._decode else key
-        except UnicodeDecodeError:
+            sent = tuple([value.encode() if type(value) is str else value for value in prepared])
+            positions = _FIRST if effect.only_first else effect.find(sent)
+            wire = [sent[position] for position in positions if position < len(sent)]
+            keys = tuple([key.decode(self._encoding) for key in wire] if self._decode else wire)
+        except UnicodeError:
+            # An argument that cannot be sent, as the usual way tells the caller; or a key that could not be announced.
             return None
+        return (sent, wire, keys) if 0 < len(wire) <= MOST_KEYS else None
 
 
 def normal(args: tuple[Any, ...]) -> Question | None:
@@ -302,7 +307,10 @@ def normal(args: tuple[Any, ...]) -> Question | None:
 
     ``1``, ``1.0`` and ``True`` are equal in Python, and three things on the wire.
     """
-    if all(type(value) is str or type(value) is bytes for value in args):
+    for value in args:
+        if type(value) is not str and type(value) is not bytes:
+            break
+    else:
         return args
     changed: list[str | bytes] = []
     for value in args:
@@ -317,8 +325,10 @@ def normal(args: tuple[Any, ...]) -> Question | None:
     return tuple(changed)
 
 
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
+def _bytes(question: Question | None) -> bytes:
+    if question is None:
+        raise TypeError("not a key")
+    return question[0].encode() if isinstance(question[0], str) else question[0]
 
 
 async def _expires(now: float, opted: Awaitable[Any], lives: list[asyncio.Future[Any]]) -> float | None:
@@ -328,8 +338,9 @@ async def _expires(now: float, opted: Awaitable[Any], lives: list[asyncio.Future
         milliseconds = [await life for life in lives]
     except StoreError:
         return None
+    soonest = min([life for life in milliseconds if life >= 0], default=math.inf)
     # From the moment before the question was sent: rather a little early than late.
-    return min(now + life / 1000 if life >= 0 else float("inf") for life in milliseconds)
+    return now + soonest / 1000
 
 
 def _ignore(*replies: asyncio.Future[Any]) -> None:
