@@ -95,6 +95,29 @@ async def test_what_was_written_over_another_connection_is_not_read_from_memory_
     assert await finish(asyncio.create_task(cached.execute("GET", "a")), proxy) == b"new"
 
 
+async def test_a_transaction_on_a_connection_of_ones_own_is_seen_when_it_has_run(
+    proxy: Through, direct: Store, cached: Store
+) -> None:
+    await cached.execute("SET", "a", "old")
+    async with await cached.connect() as connection:
+        await connection.execute("MULTI")
+        await connection.execute("SET", "a", "new")
+        assert await cached.execute("GET", "a") == b"old"
+        proxy.connections[0].hold(to_server=False)
+        await connection.execute("EXEC")
+        assert await finish(asyncio.create_task(cached.execute("GET", "a")), proxy) == b"new"
+
+
+async def test_what_a_script_wrote_before_it_failed_is_seen(proxy: Through, direct: Store, cached: Store) -> None:
+    await cached.execute("SET", "a", "old")
+    async with await cached.connect() as connection:
+        assert await cached.execute("GET", "a") == b"old"
+        proxy.connections[0].hold(to_server=False)
+        with pytest.raises(ReplyError):
+            await connection.execute("EVAL", "redis.call('SET', KEYS[1], 'new'); return redis.call('NO')", 1, "a")
+        assert await finish(asyncio.create_task(cached.execute("GET", "a")), proxy) == b"new"
+
+
 async def test_a_read_that_was_under_way_while_another_connection_wrote_is_not_kept(
     proxy: Through, direct: Store, cached: Store
 ) -> None:

@@ -321,15 +321,13 @@ class RedisStore(Store):
         link = None if options else self._direct_link(tracking, args)
         # Who reads after this call without awaiting it is behind it on the connection, not in front of it in memory.
         tracking.wrote(args)
+        if link is not None:
+            return await link.send(args)
         try:
-            if link is None:
-                return await self._execute_sent(args, options)
-            reply = await link.send(args)
-            tracking.wrote(args)
-            return reply
-        except ReplyError:
+            return await self._execute_sent(args, options)
+        except ReplyError as error:
             # A script that fails half-way has written the first half.
-            tracking.wrote(args)
+            self.restore(args, error)
             raise
 
     async def _read(self, tracking: Tracking, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
