@@ -22,25 +22,28 @@ class CommandKeys:
     Attributes:
         find: Positions of the keys; None when they cannot be known.
         subcommands: By upper-case name; empty for most.
+        flags: What the server says of it: ``readonly``, ``write``, …
+        only_first: Whether its first argument is its only key, whatever else it is given.
         first: Position of the first key, or of the channel that stands for one, where it is always the same; else 0.
-        flags: Its command flags (``readonly``).
         tips: What the server advises clients (``request_policy:all_shards``).
     """
 
-    __slots__ = ("find", "first", "flags", "subcommands", "tips")
+    __slots__ = ("find", "first", "flags", "only_first", "subcommands", "tips")
 
     def __init__(
         self,
         find: Find | None,
         subcommands: dict[str, CommandKeys],
-        first: int = 0,
         flags: frozenset[str] = frozenset(),
+        only_first: bool = False,
+        first: int = 0,
         tips: frozenset[str] = frozenset(),
     ) -> None:
         self.find = find
         self.subcommands = subcommands
-        self.first = first
         self.flags = flags
+        self.only_first = only_first
+        self.first = first
         self.tips = tips
 
 
@@ -52,7 +55,7 @@ def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
 def _command(entry: list[Any]) -> CommandKeys:
     specs = [_mapping(spec) for spec in entry[8]] if len(entry) > 8 else []
     subcommands = read_table(entry[9]) if len(entry) > 9 else {}
-    flags = frozenset(map(_text, entry[2]))
+    flags = frozenset(_text(flag) for flag in entry[2])
     tips = frozenset(map(_text, entry[7])) if len(entry) > 7 else frozenset()
     if specs:
         find = _all_of([_spec(spec) for spec in specs if "not_key" not in map(_text, spec.get("flags", ()))])
@@ -60,7 +63,8 @@ def _command(entry: list[Any]) -> CommandKeys:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
-    return CommandKeys(find, subcommands, max(entry[3], 0), flags, tips)
+    only_first = find is not None and list(entry[3:5]) == [1, 1] and "movablekeys" not in flags
+    return CommandKeys(find, subcommands, flags, only_first, max(entry[3], 0), tips)
 
 
 def _all_of(finds: list[Find | None]) -> Find | None:

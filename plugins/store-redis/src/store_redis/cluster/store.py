@@ -69,7 +69,8 @@ class ClusterStore(RedisStore):
 
     several_hosts: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        *PARAMETERS,
+        # What a cache needs is told on one connection only; a cluster has one for each node.
+        *(parameter for parameter in PARAMETERS if parameter.name != "cache"),
         Parameter(
             "read_from",
             str,
@@ -438,6 +439,9 @@ class ClusterStore(RedisStore):
 
     async def _ask(self, node: ClusterNode, args: tuple[Any, ...]) -> Any:
         return await send(await node.shared(), args)
+
+    def _make_tracking(self, params: Params) -> None:
+        return None
 
     def _abandon(self) -> None:
         super()._abandon()
