@@ -144,6 +144,9 @@ class ClusterServers:
         until(lambda: all(self._sees_all(server) for server in self.servers))
 
     def _sees_all(self, server: ClusterServer) -> bool:
+        # A message of the bus that finds no link is lost: PUBLISH reaches only the nodes that are connected.
+        if any(word in server.run("CLUSTER NODES") for word in ("disconnected", "fail", "handshake")):
+            return False
         served = server.run("CLUSTER SLOTS")
         return sum(last - first + 1 for first, last, *_ in served) == SLOTS and all(len(each) == 4 for each in served)
 
@@ -163,6 +166,12 @@ class ClusterServers:
             return role[0] == "slave" and int(role[2]) == primary.port
 
         return next(server for server in self.servers if server.answers() and follows(server))
+
+    def replicate(self) -> None:
+        """Wait until every replica has what its primary has now (WAIT tells that of one connection's writes only)."""
+        for primary in self.primaries():
+            offset, replica = primary.run("ROLE")[1], self.replica_of(primary)
+            until(lambda offset=offset, replica=replica: replica.run("ROLE")[4] >= offset)
 
     def _served(self, server: ClusterServer) -> set[int]:
         line = next(line for line in server.run("CLUSTER NODES").splitlines() if "myself" in line)

@@ -20,13 +20,14 @@ from store_redis.cluster.topology import Address
 ALLOWED = {"ConnectionLost"}
 
 
-async def replicated(store: ClusterStore) -> None:
+async def replicated(store: ClusterStore, cluster: ClusterServers) -> None:
+    """Put there what the load reads, on the replicas too."""
     await put_there(store)
-    await eventually(lambda: store.execute("WAIT", 1, 1000))
+    await asyncio.to_thread(cluster.replicate)
 
 
 async def test_a_planned_failover_under_load_loses_nobodys_reply(store: ClusterStore, cluster: ClusterServers) -> None:
-    await replicated(store)
+    await replicated(store, cluster)
     primary = cluster.primaries()[0]
     replica = cluster.replica_of(primary)
     async with Load(store, 40, *EVERY_QUESTION) as load:
@@ -42,7 +43,7 @@ async def test_a_planned_failover_under_load_loses_nobodys_reply(store: ClusterS
 async def test_a_primary_that_crashes_under_load_is_replaced_and_may_come_back(
     store: ClusterStore, cluster: ClusterServers
 ) -> None:
-    await replicated(store)
+    await replicated(store, cluster)
     primary = cluster.primaries()[0]
     replica = cluster.replica_of(primary)
     async with Load(store, 40, *EVERY_QUESTION) as load:
@@ -59,11 +60,11 @@ async def test_a_primary_that_crashes_under_load_is_replaced_and_may_come_back(
 
 
 async def test_callers_wait_for_the_failover_within_their_time(store: ClusterStore, cluster: ClusterServers) -> None:
-    await replicated(store)
+    await replicated(store, cluster)
     node = store.cluster.place(0)
     key = await key_on(store, node)
     await store.execute("SET", key, "kept")
-    await store.execute("WAIT", 1, 1000)
+    await asyncio.to_thread(cluster.replicate)
     primary = cluster.at(node.address.port)
     replica = cluster.replica_of(primary)
     await asyncio.to_thread(primary.kill)
@@ -92,7 +93,7 @@ async def test_a_command_that_was_sent_to_a_node_that_crashes_is_connection_lost
     store: ClusterStore, cluster: ClusterServers
 ) -> None:
     await store.execute("SET", "{x}n", 0)
-    await store.execute("WAIT", 1, 1000)
+    await asyncio.to_thread(cluster.replicate)
     node = store.cluster.place(await store.slot_of(("GET", "{x}n")))
     server = cluster.at(node.address.port)
     pid = int((server.directory / "pid").read_text())
@@ -110,7 +111,7 @@ async def test_a_command_that_was_sent_to_a_node_that_crashes_is_connection_lost
 async def test_a_node_that_hangs_harms_only_its_own_callers_until_it_is_replaced(
     store: ClusterStore, cluster: ClusterServers
 ) -> None:
-    await replicated(store)
+    await replicated(store, cluster)
     primary = cluster.primaries()[0]
     replica = cluster.replica_of(primary)
     pid = int((primary.directory / "pid").read_text())
@@ -195,7 +196,7 @@ async def test_nothing_is_left_of_nodes_that_have_gone(cluster: ClusterServers) 
     tasks, files = len(asyncio.all_tasks()), open_files()
     async with create_store(cluster.url, read_from="any") as store:
         assert isinstance(store, ClusterStore)
-        await replicated(store)
+        await replicated(store, cluster)
         primary = cluster.primaries()[0]
         async with Load(store, 20, *EVERY_QUESTION) as load:
             await load.more(50)

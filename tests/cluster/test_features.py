@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import redis.exceptions
 from tests.cluster.servers import HOST, ClusterServers
-from tests.conftest import eventually
 
 from store_core import (
     Capability,
@@ -36,7 +35,8 @@ async def test_there_is_one_connection_to_each_primary(cluster: ClusterServers) 
         await store.execute("MGET", *KEYS)
         for server in cluster.servers:
             mine = [line for line in server.run("CLIENT LIST").splitlines() if "name=counted" in line]
-            assert len(mine) == server.is_primary()
+            # A replica has one where it was the seed that was asked who serves what.
+            assert len(mine) == 1 if server.is_primary() else len(mine) <= 1
 
 
 async def test_several_connections_to_each_node_are_shared_by_all(cluster: ClusterServers) -> None:
@@ -99,7 +99,6 @@ async def test_blocking_commands_wait_on_the_node_of_their_key_and_hold_up_nobod
 
 
 async def test_wait_tells_the_fewest_replicas_of_any_primary(store: ClusterStore) -> None:
-    await eventually(lambda: store.execute("WAIT", 1, 100))
     assert await store.execute("WAIT", 0, 10) == 1
 
 
@@ -232,7 +231,7 @@ async def test_reads_go_where_they_are_told(cluster: ClusterServers, who: str, p
     async with create_store(cluster.url, read_from=who) as store:
         await store.flush()
         await store.execute("MSET", *(part for key in KEYS for part in (key, key)))
-        await eventually(lambda: store.execute("WAIT", 1, 1000))
+        await asyncio.to_thread(cluster.replicate)
         for server in cluster.servers:
             server.run("CONFIG RESETSTAT")
         for key in KEYS * 2:
@@ -253,7 +252,7 @@ async def test_reads_go_where_they_are_told(cluster: ClusterServers, who: str, p
 async def test_reads_fall_back_to_the_primary_where_no_replica_answers(cluster: ClusterServers) -> None:
     async with create_store(cluster.url, read_from="replica") as store:
         await store.execute("MSET", *(part for key in KEYS for part in (key, key)))
-        await eventually(lambda: store.execute("WAIT", 1, 1000))
+        await asyncio.to_thread(cluster.replicate)
         assert await store.execute("MGET", *KEYS) == [key.encode() for key in KEYS]
         lost = cluster.replica_of(cluster.primaries()[0])
         await asyncio.to_thread(lost.kill)
@@ -272,6 +271,7 @@ async def test_reads_fall_back_to_the_primary_where_no_replica_answers(cluster: 
 
 async def test_messages_reach_subscribers_on_any_node_in_order(cluster: ClusterServers) -> None:
     async with (
+        asyncio.timeout(20),
         create_store(cluster.url) as one,
         create_store(cluster.url) as other,
         one.pubsub() as here,

@@ -69,7 +69,7 @@ class ClusterStore(RedisStore):
 
     several_hosts: ClassVar[bool] = True
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        # What a cache needs is told on one connection only; a cluster has one for each node.
+        # Client-side caching is for one server.
         *(parameter for parameter in PARAMETERS if parameter.name != "cache"),
         Parameter(
             "read_from",
