@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.cluster.load import EVERY_QUESTION, Load, put_there, read_what_was_th
 from tests.cluster.servers import ClusterServers
 from tests.conftest import eventually
 
-from store_core import ConnectionFailed, ConnectionLost, ReplyError, Timeout, create_store
+from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout, create_store
 from store_redis.cluster import ClusterStore
 from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.topology import Address
@@ -165,6 +166,57 @@ async def test_subscriptions_and_the_rest_go_on_when_the_node_of_the_subscriber_
 
         await eventually(arrives, 20)
         reading.cancel()
+
+
+async def test_connections_that_are_cut_under_load_cost_only_what_was_under_way(
+    store: ClusterStore, cluster: ClusterServers
+) -> None:
+    await replicated(store, cluster)
+    sure: Counter[str] = Counter()
+    perhaps: Counter[str] = Counter()
+
+    async def increment(store: ClusterStore, key: str, number: int) -> None:
+        perhaps[key] += 1
+        try:
+            found = await store.execute("INCR", f"{key}count")
+        except ConnectionLost:
+            raise
+        except StoreError:
+            perhaps[key] -= 1  # it was certainly not run
+            raise
+        assert sure[key] < found <= perhaps[key]
+        sure[key] = perhaps[key] = found
+
+    async with Load(store, 30, increment, *EVERY_QUESTION) as load:
+        for _ in range(15):
+            await load.more(40)
+            for server in cluster.servers:
+                server.run("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert set(load.errors) == ALLOWED
+    for key in perhaps:
+        assert sure[key] <= int(await store.execute("GET", f"{key}count") or 0) <= perhaps[key]
+
+
+async def test_callers_who_are_cancelled_during_a_failover_shift_nobodys_reply(
+    store: ClusterStore, cluster: ClusterServers
+) -> None:
+    await replicated(store, cluster)
+    primary = cluster.primaries()[0]
+    replica = cluster.replica_of(primary)
+
+    async def cancelled(store: ClusterStore, key: str, number: int) -> None:
+        asking = asyncio.create_task(EVERY_QUESTION[number % len(EVERY_QUESTION)](store, key, number))
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    async with Load(store, 30, cancelled, *EVERY_QUESTION) as load:
+        await load.more(200)
+        replica.run("CLUSTER FAILOVER")
+        await eventually(replica.is_primary)
+        await load.more(400)
+    assert load.errors == {}
 
 
 async def test_when_nobody_is_left_it_says_so_at_once(cluster: ClusterServers) -> None:

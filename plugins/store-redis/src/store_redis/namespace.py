@@ -14,7 +14,7 @@ from store_redis.commands import upper
 from store_redis.keyspecs import CommandKeys
 
 #: Commands that reach beyond a namespace.
-_BEYOND = frozenset({"FLUSHALL", "FLUSHDB", "RANDOMKEY", "SWAPDB"})
+_BEYOND = frozenset({"CLUSTERSCAN", "FLUSHALL", "FLUSHDB", "RANDOMKEY", "SWAPDB"})
 
 #: Commands whose first argument is a channel.
 _CHANNEL_FIRST = frozenset({"PUBLISH", "SPUBLISH"})

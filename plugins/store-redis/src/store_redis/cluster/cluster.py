@@ -267,6 +267,7 @@ class Cluster:
         self._reading_soon = None
         self._read.forget()
         for node in nodes:
+            node.retired = True  # its links are gone for good: nobody needs to be told
             node.abandon()
 
     def _forget_nodes(self) -> list[ClusterNode]:

@@ -49,7 +49,7 @@ async def follow(cluster: Cluster, slot: int | None, attempt: Attempt[T], patien
             raise
         asking = False
         if isinstance(failure, ReplyError) and kind in (Verdict.MOVED, Verdict.ASK):
-            if not patience.redirected():
+            if not await patience.redirected(failure):
                 raise failure
             asking = kind is Verdict.ASK
             node, read = _pointed(cluster, node, failure, asking), False
@@ -165,7 +165,8 @@ async def _again(cluster: Cluster, batches: dict[ClusterNode, list[Errand]], pat
     """The errands that have to go again, each pointed to where; after a pause, if the cluster needs one."""
     again: list[Errand] = []
     failure: Exception | None = None
-    redirected = refresh = False
+    redirection: ReplyError | None = None
+    refresh = False
     for node, errands in batches.items():
         for errand in errands:
             kind, errand.node, errand.asking = verdict(errand.outcome), None, False
@@ -173,7 +174,7 @@ async def _again(cluster: Cluster, batches: dict[ClusterNode, list[Errand]], pat
                 continue
             again.append(errand)
             if kind in (Verdict.MOVED, Verdict.ASK):
-                redirected, errand.read = True, False
+                redirection, errand.read = errand.outcome, False
                 errand.asking = kind is Verdict.ASK
                 errand.node = _pointed(cluster, node, errand.outcome, errand.asking)
             elif node.readonly:
@@ -182,7 +183,7 @@ async def _again(cluster: Cluster, batches: dict[ClusterNode, list[Errand]], pat
             else:
                 failure = errand.outcome
                 refresh = refresh or kind is Verdict.REFRESH
-    if redirected and not patience.redirected():
+    if redirection is not None and not await patience.redirected(redirection):
         return _given_up(again)
     if failure is not None:
         if not await patience.pause(failure):

@@ -15,8 +15,9 @@ from enum import Enum
 from store_core import ConnectionFailed, ConnectionLost, ReplyError
 from store_redis.cluster.topology import Address
 
-#: Redirections that one command follows without a pause.
-REDIRECTIONS = 16
+#: Redirections that one command follows, and how many of them without a pause: two nodes may each name the other for
+#: a moment, while a failover gets about.
+REDIRECTIONS, AT_ONCE = 16, 4
 
 #: Seconds of the first pause and of the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
@@ -79,10 +80,12 @@ class Patience:
         self._redirections = 0
         self._pause = 0.0
 
-    def redirected(self) -> bool:
-        """Count a redirection; whether to follow it."""
+    async def redirected(self, error: object) -> bool:
+        """Count a redirection; whether to follow it, after a pause if there were many."""
         self._redirections += 1
-        return self._redirections <= REDIRECTIONS
+        if self._redirections <= AT_ONCE:
+            return True
+        return self._redirections <= REDIRECTIONS and await self.pause(error)
 
     async def pause(self, error: object) -> bool:
         """Wait before the next attempt, each time longer; False, at once, where there is no time left for it."""
