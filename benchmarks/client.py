@@ -37,6 +37,7 @@ import large_values
 import latency
 import many_callers
 import pipelines
+import subscribers
 import throughput
 from about import about
 from plots import plot
@@ -53,6 +54,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "values": large_values.measure,
     "callers": many_callers.measure,
     "extensions": extension_cost.measure,
+    "pubsub": subscribers.measure,
 }
 
 
@@ -136,11 +138,19 @@ def at_least_one(text: str) -> int:
     return number
 
 
+def duration(text: str) -> float:
+    """Seconds of a measurement."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} seconds measure nothing")
+    return number
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=at_least_one, default=5)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each measurement")
+    parser.add_argument("--seconds", type=duration, default=0.6, help="of each measurement")
     parser.add_argument("--only", type=sections, default=list(SECTIONS), metavar="NAME,…", help=", ".join(SECTIONS))
     parser.add_argument("--dsn", help="a server that runs already; else one is started")
     parser.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="a run that --json saved")

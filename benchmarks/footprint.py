@@ -1,8 +1,9 @@
 """Memory of a client, measured from within a fresh process, where nothing that ran before has left room to reuse.
 
-    python benchmarks/footprint.py values|callers redis-py redis://127.0.0.1:6379
+    python benchmarks/footprint.py values|callers redis-py <<< redis://127.0.0.1:6379
 
-is what the other modules start, once a round and client; it prints its figures as JSON. Linux only: resident memory
+is what the other modules start, once a round and client; it prints its figures as JSON. The connection string comes
+through standard input: it may carry a password, and everybody reads the process list. Linux only: resident memory
 and its peak are read from ``/proc``. glibc gives large blocks back at once (``MALLOC_MMAP_THRESHOLD_``), so that the
 peak belongs to the operation that had it.
 """
@@ -31,7 +32,7 @@ VALUE = "x" * 32
 #: Milliseconds for which the server leaves every write unanswered, unless it is told to go on.
 PAUSE = 4000
 #: Seconds after which every caller's command has been handed to the client.
-SETTLED = 1.0
+SETTLED = 0.5
 
 _SELF = Path("/proc/self")
 
@@ -52,9 +53,11 @@ def of_callers(bench: Bench, kind: type[Rival]) -> Figures:
 
 
 def _in_fresh_process(what: str, bench: Bench, kind: type[Rival]) -> Figures:
-    command = [sys.executable, __file__, what, kind.name, bench.server.dsn]
+    command = [sys.executable, __file__, what, kind.name]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, timeout=120)
+    done = subprocess.run(
+        command, env=environment, input=bench.server.dsn.encode(), stdout=subprocess.PIPE, check=True, timeout=120
+    )
     figures: Figures = json.loads(done.stdout)
     return figures
 
@@ -120,7 +123,8 @@ async def callers(server: Server, kind: type[Rival]) -> Figures:
 
 def main() -> None:
     """Measure one client in this process; JSON on standard output."""
-    what, name, dsn = sys.argv[1:]
+    what, name = sys.argv[1:]
+    dsn = sys.stdin.read().strip()
     kind = next(rival for rival in RIVALS if rival.name == name)
     measure = {"values": values, "callers": callers}[what]
     loop = list(find_loops().values())[-1]

@@ -52,7 +52,7 @@ async def sampled(rival: Rival, keys: list[str], seconds: float) -> list[float]:
     async def call(key: str) -> None:
         set_, get, record = rival.set, rival.get, times.append
         start = perf_counter()
-        while start < stop_at:
+        while True:
             await set_(key, VALUE)
             middle = perf_counter()
             await get(key)
@@ -60,6 +60,8 @@ async def sampled(rival: Rival, keys: list[str], seconds: float) -> list[float]:
             record(middle - start)
             record(end - middle)
             start = end
+            if start >= stop_at:
+                return
 
     await asyncio.gather(*(call(key) for key in keys))
     return times

@@ -2,8 +2,8 @@
 
 - *Waiting*: the server is told to answer no write (``CLIENT PAUSE``), all callers write, their memory is read, and the
   server goes on (``footprint.py``, in a fresh process).
-- *Twenty operations each*: when the first caller has done its 20, and when the last one has. Without redis-py and
-  coredis, which would need ten seconds a round and more.
+- *Twenty operations each*: when the first caller has done its 20, and when the last one has. Ours alone:
+  the others would need ten seconds a round and more.
 - *A fixed time*: the fewest and the most operations of a caller.
 
 redis-py's callers share a blocking pool of 64: a pool as large as they are many is more than a server accepts.
@@ -17,7 +17,7 @@ from time import perf_counter
 
 import footprint
 from footprint import CALLERS, VALUE
-from rivals import Coredis, RedisPy, Rival, StoreClient
+from rivals import OfStore, Rival, StoreClient
 from rounds import Bench, Figures, Row
 
 OPERATIONS = 20
@@ -35,8 +35,8 @@ def measure(bench: Bench) -> Iterator[Row]:
         yield Row("callers", MEMORY, "each", "bytes", waiting["memory"])
         yield Row("callers", SERVED, "the first", "ms", waiting["first"])
         yield Row("callers", SERVED, "the last", "ms", waiting["last"])
-    quick = bench._replace(rivals=[kind for kind in bench.rivals if kind not in (RedisPy, Coredis)])
-    for name, samples in quick.alternate(lambda kind: bench.run(twenty(bench, kind))).items():
+    ours = bench._replace(rivals=[kind for kind in bench.rivals if issubclass(kind, OfStore)])
+    for name, samples in ours.alternate(lambda kind: bench.run(twenty(bench, kind))).items():
         yield Row("callers", f"{TWENTY}, {bench.fastest_loop}", name, "ms", samples, StoreClient.name)
     for name, samples in bench.alternate(lambda kind: bench.run(fairness(bench, kind))).items():
         yield Row("callers", f"{FAIRNESS}, {bench.fastest_loop}", name, "operations", samples, "")

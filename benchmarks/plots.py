@@ -19,6 +19,7 @@ COLOURS = {
     "valkey-glide": "#f29900",
     "store.client()": "#7baaf7",
     "store.execute": "#1a56c4",
+    "store.pubsub()": "#1a56c4",
 }
 OTHERS = ("#9aa0a6", "#7baaf7", "#1a56c4", "#f29900", "#c58af9", "#5bb974")
 TIMES = ("ms", "ns")

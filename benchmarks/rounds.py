@@ -1,7 +1,8 @@
 """Alternating rounds: how every figure here is made.
 
-In each round every client is measured once, on a fresh event loop and after a garbage collection, and every second
-round goes in reverse order; so whatever else the machine does hits all of them alike. A ``Row`` keeps each round's
+In each round every client is measured once, on a fresh event loop and after a garbage collection. Each round starts
+with another one, and every second round goes backwards, so that nobody always follows the same neighbour; whatever
+else the machine does hits all of them alike. A ``Row`` keeps each round's
 figure: what is reported is their median, their lowest and highest, and the median of the ratios *within* the rounds.
 """
 
@@ -91,10 +92,12 @@ class Bench(NamedTuple):
 def alternate(
     names: Sequence[str], rounds: int, measure: Callable[[str], Figures]
 ) -> dict[str, dict[str, list[float]]]:
-    """Measure each name once a round, every second round in reverse order; case to name to figures."""
+    """Measure each name once a round, each round in another order; case to name to figures."""
     samples: dict[str, dict[str, list[float]]] = {}
     for turn in range(rounds):
-        for name in names[:: -1 if turn % 2 else 1]:
+        start = turn % len(names)
+        order = [*names[start:], *names[:start]]
+        for name in reversed(order) if turn % 2 else order:
             for case, figure in measure(name).items():
                 samples.setdefault(case, {each: [] for each in names})[name].append(figure)
     return samples
@@ -102,7 +105,7 @@ def alternate(
 
 def find_loops() -> dict[str, LoopFactory]:
     """The event loops of this environment, the fastest last."""
-    loops: dict[str, LoopFactory] = {"asyncio": asyncio.SelectorEventLoop}
+    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
     try:
         import uvloop
     except ImportError:

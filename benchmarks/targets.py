@@ -16,6 +16,7 @@ import large_values
 import latency
 import many_callers
 import pipelines
+import subscribers
 import throughput
 from footprint import SIZES
 from rivals import Glide, RedisPy, StoreClient, StoreExecute
@@ -105,6 +106,10 @@ TARGETS: Sequence[Target] = (
     Target(many_callers.MEMORY, "each", StoreExecute.name, ""),
     Target(many_callers.FAIRNESS, "the fewest", StoreExecute.name, "", 1),
     *_extensions(),
+    *(
+        Target(subscribers.panel(loop), subscribers.case(1), subscribers.OURS, bound=8)
+        for loop in ("asyncio", "uvloop")
+    ),
 )
 
 
