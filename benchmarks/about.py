@@ -22,6 +22,7 @@ def about(bench: Bench, missing: dict[str, str]) -> dict[str, Any]:
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         "versions": {"Python": platform.python_version(), **_server(bench), **_distributions()},
         "missing": missing,
+        "failed": {},
         "rounds": bench.rounds,
         "seconds": bench.seconds,
         "loops": list(bench.loops),

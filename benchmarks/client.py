@@ -19,6 +19,7 @@ is started when none is named. The sections, which ``--only`` chooses:
 What says nothing of a loop runs on uvloop where it is installed. ``--from`` tells a run again that ``--json`` saved,
 ``--markdown`` replaces the figures of a page that has marks for them (docs/benchmarks.md), ``--png`` needs matplotlib.
 The whole run takes about eight minutes. Leave the machine alone meanwhile: client and server share its CPUs.
+A section that fails is told, costs the others nothing, and makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import argparse
 import asyncio
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,9 +84,14 @@ def measured(options: argparse.Namespace) -> tuple[dict[str, Any], list[Row]]:
         facts = about(bench, missing)
         print(describe(facts), flush=True)
         for name in options.only:
-            for row in SECTIONS[name](bench):
-                tell(row, rows[-1] if rows else None)
-                rows.append(row)
+            try:
+                for row in SECTIONS[name](bench):
+                    tell(row, rows[-1] if rows else None)
+                    rows.append(row)
+            except Exception as error:  # noqa: BLE001 - whatever a client raises
+                # What was measured before is worth minutes, and what comes after does not depend on it.
+                traceback.print_exc()
+                facts["failed"][name] = f"{type(error).__name__}: {error}"
     return facts, rows
 
 
@@ -98,13 +105,14 @@ def tell(row: Row, before: Row | None) -> None:
 def saved(options: argparse.Namespace) -> tuple[dict[str, Any], list[Row]]:
     """The chosen sections of a run that ``--json`` saved; prints them."""
     document = json.loads(options.saved.read_text())
-    fields = Row.__dataclass_fields__
+    facts, fields = document["about"], Row.__dataclass_fields__
+    facts["failed"] = {name: why for name, why in facts["failed"].items() if name in options.only}
     all_rows = [Row(**{name: row[name] for name in fields}) for row in document["rows"]]
     rows = [row for row in all_rows if row.section in options.only]
-    print(describe(document["about"]))
+    print(describe(facts))
     for before, row in zip([None, *rows], rows, strict=False):
         tell(row, before)
-    return document["about"], rows
+    return facts, rows
 
 
 def write(options: argparse.Namespace, facts: dict[str, Any], rows: list[Row]) -> None:
@@ -165,7 +173,11 @@ def main() -> None:
     facts, rows = saved(options) if options.saved else measured(options)
     print("\nTargets")
     print("\n".join(target_lines(rows)))
-    write(options, facts, rows)
+    if rows:
+        write(options, facts, rows)
+    for name, why in facts["failed"].items():
+        print(f"the section {name} failed: {why}", file=sys.stderr)
+    sys.exit(1 if facts["failed"] else 0)
 
 
 if __name__ == "__main__":

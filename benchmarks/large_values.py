@@ -61,14 +61,18 @@ async def megabytes(bench: Bench, kind: type[Rival], size: int, callers: int) ->
         await connected(rival, keys, value)
 
         async def writing(key: str, run: Run) -> None:
-            while perf_counter() < run.stop_at:
+            while True:
                 await rival.set(key, value)
                 run.done += size
+                if perf_counter() >= run.stop_at:
+                    return
 
         async def reading(key: str, run: Run) -> None:
-            while perf_counter() < run.stop_at:
+            while True:
                 await rival.get(key)
                 run.done += size
+                if perf_counter() >= run.stop_at:
+                    return
 
         for name, call in (("SET", writing), ("GET", reading)):
             tasks = partial(all_callers, call, keys)

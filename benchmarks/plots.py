@@ -6,6 +6,7 @@ logarithmic.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ OTHERS = ("#9aa0a6", "#7baaf7", "#1a56c4", "#f29900", "#c58af9", "#5bb974")
 TIMES = ("ms", "ns")
 SPAN_OF_LINEAR = 30
 COLUMNS = 2
+#: Of the title, over one column.
+LETTERS = 105
 
 
 def plot(rows: Sequence[Row], path: Path, title: str) -> None:
@@ -43,8 +46,8 @@ def plot(rows: Sequence[Row], path: Path, title: str) -> None:
         _draw(axis, [row for row in rows if row.panel == panel])
     for axis in places[len(panels) :]:
         axis.remove()
-    figure.suptitle(title, fontsize=10, wrap=True)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.55 / (4.2 * lines)))
+    figure.suptitle(textwrap.fill(title, LETTERS * columns), fontsize=9)
+    figure.tight_layout()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
 

@@ -63,6 +63,7 @@ def describe(about: dict[str, Any]) -> str:
         f" {about['rounds']} alternating rounds of {about['seconds']:g} s, lowest and highest in parentheses."
         f" Load average before the run: {about['load']:.2f}."
         + "".join(f" Not installed, so left out: {name}." for name in about["missing"])
+        + "".join(f" Failed: {name}." for name in about["failed"])
     )
 
 

@@ -15,6 +15,7 @@ ABOUT = {
     "load": 0.0,
     "versions": {"Python": "3.11"},
     "missing": {},
+    "failed": {},
     "rounds": 3,
     "seconds": 1.0,
 }
@@ -71,6 +72,23 @@ def test_a_page_keeps_what_stands_around_its_figures(tmp_path: Path) -> None:
     assert first.endswith("\n<!-- figures: end -->\n\nafter\n")
     assert "old" not in first
     assert "| 64 callers | 10.0 (10.0–10.0) | 200 (200–200), **20.0 ×** |" in first  # noqa: RUF001
+
+
+def test_a_section_that_fails_is_told_and_leaves_the_others_their_figures(tmp_path: Path) -> None:
+    document = tmp_path / "run.json"
+    arguments = ["--only", "latency,pipeline", "--rounds", "1", "--seconds", "0.02", "--json", str(document)]
+    program = f"""
+import runpy, sys
+sys.path.insert(0, {str(COMMAND.parent)!r})
+import latency
+latency.percentiles = None
+sys.argv = {["client.py", *arguments]!r}
+runpy.run_path({str(COMMAND)!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "the section latency failed: TypeError" in done.stderr
+    assert {row["section"] for row in json.loads(document.read_text())["rows"]} == {"pipeline"}
 
 
 def test_an_unknown_section_is_refused_with_the_known_ones() -> None:
