@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import MovedError
 
-from store_redis.client import StorePipeline, StoreRedis, connection_kind, make_pool, split_name
+from store_redis.client import KEYS_ONLY, StorePipeline, StoreRedis, connection_kind, make_pool, split_name
 from store_redis.cluster.redirects import REDIRECTIONS
 from store_redis.cluster.topology import Address
 
@@ -26,6 +26,18 @@ class ClusterRedis(StoreRedis):
         super().__init__(store, connection_pool)
         self.cluster_store = store
         self._pools: dict[Address, ConnectionPool] = {}
+        # What needs nothing but its reply goes to store.execute at once, where extensions see it.
+        self._direct = True
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            callback = self._plain[args[0]]
+        except (KeyError, TypeError):
+            return await self._execute_command(args, options)
+        if options and options.keys() != KEYS_ONLY:
+            return await self._execute_command(args, options)
+        response = await self._store.execute(*args)
+        return response if callback is None else callback(response)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> ClusterPipeline:
         return ClusterPipeline(self, transaction, shard_hint)
