@@ -8,7 +8,7 @@ import json
 import pytest
 
 from store_core import ArgumentError, Message, PubSub, ReplyError, StoreClosed, StoreError, create_store
-from store_core.pubsub import JsonCodec, Mailbox, RawCodec, Subscriptions, make_codec
+from store_core.pubsub import JsonCodec, Kind, Mailbox, RawCodec, Subscriptions, make_codec
 
 pytestmark = pytest.mark.usefixtures("memory")
 
@@ -186,7 +186,7 @@ async def test_a_limit_below_one_is_refused(store):
 async def test_a_payload_that_is_not_in_the_protocol_is_dropped_and_told_of(store, caplog):
     async with store.pubsub("json") as pubsub:
         await pubsub.subscribe("a")
-        await store.subscriber.publish("a", b"{hunter2")
+        await store.subscriber.publish("a", b"{hunter2", kind=Kind.CHANNEL)
         await pubsub.publish("a", "fine")
         pubsub.end()
         assert [received.data async for received in pubsub] == ["fine"]
@@ -218,7 +218,7 @@ async def test_a_closed_pubsub_refuses_everything_and_closing_twice_is_harmless(
     await pubsub.psubscribe("b*")
     await pubsub.close()
     await pubsub.close()
-    assert store.subscriber.calls[2:] == [("unsubscribe",), ("punsubscribe",)]
+    assert store.subscriber.calls[2:] == [("unsubscribe",), ("punsubscribe",), ("sunsubscribe",)]
     assert store.subscriber.subscriptions.pubsubs() == []
     for use in (pubsub.publish("a", "x"), pubsub.subscribe("a"), pubsub.psubscribe("a"), pubsub.unsubscribe()):
         with pytest.raises(StoreClosed, match=r"open another with store\.pubsub"):
@@ -436,31 +436,31 @@ class Reader(PubSub):
 
 def test_only_the_first_subscription_to_a_name_is_left_to_do():
     table, one, two = Subscriptions(), Reader(), Reader()
-    assert table.add(one, [(b"n.a", "a"), (b"n.b", "b"), (b"n.a", "a")], pattern=False) == [b"n.a", b"n.b"]
-    assert table.add(two, [(b"n.a", "a"), (b"n.c", "c")], pattern=False) == [b"n.c"]
-    assert table.add(two, [(b"n.a", "a")], pattern=True) == [b"n.a"]
-    assert table.names(pattern=False) == [b"n.a", b"n.b", b"n.c"]
-    assert table.names(pattern=True) == [b"n.a"]
+    assert table.add(one, [(b"n.a", "a"), (b"n.b", "b"), (b"n.a", "a")], kind=Kind.CHANNEL) == [b"n.a", b"n.b"]
+    assert table.add(two, [(b"n.a", "a"), (b"n.c", "c")], kind=Kind.CHANNEL) == [b"n.c"]
+    assert table.add(two, [(b"n.a", "a")], kind=Kind.PATTERN) == [b"n.a"]
+    assert table.names(kind=Kind.CHANNEL) == [b"n.a", b"n.b", b"n.c"]
+    assert table.names(kind=Kind.PATTERN) == [b"n.a"]
     assert table.pubsubs() == [one, two]
 
 
 def test_only_the_last_one_gone_is_left_to_do():
     table, one, two = Subscriptions(), Reader(), Reader()
-    table.add(one, [(b"a", "a"), (b"b", "b")], pattern=False)
-    table.add(two, [(b"a", "a")], pattern=False)
-    assert table.remove(one, [b"a", b"zzz"], pattern=False) == []
-    assert table.remove(one, [b"a"], pattern=False) == []
-    assert table.remove(two, [b"a"], pattern=False) == [b"a"]
+    table.add(one, [(b"a", "a"), (b"b", "b")], kind=Kind.CHANNEL)
+    table.add(two, [(b"a", "a")], kind=Kind.CHANNEL)
+    assert table.remove(one, [b"a", b"zzz"], kind=Kind.CHANNEL) == []
+    assert table.remove(one, [b"a"], kind=Kind.CHANNEL) == []
+    assert table.remove(two, [b"a"], kind=Kind.CHANNEL) == [b"a"]
     assert table.pubsubs() == [one]
-    assert table.remove(one, [], pattern=True) == []
-    assert table.remove(one, [], pattern=False) == [b"b"]
+    assert table.remove(one, [], kind=Kind.PATTERN) == []
+    assert table.remove(one, [], kind=Kind.CHANNEL) == [b"b"]
     assert table.pubsubs() == []
 
 
 def test_a_message_goes_to_the_subscribers_of_its_channel_and_patterns_under_their_names():
     table, one, two = Subscriptions(), Reader(), Reader()
-    table.add(one, [(b"n.a", "a")], pattern=False)
-    table.add(two, [(b"n.*", "*")], pattern=True)
+    table.add(one, [(b"n.a", "a")], kind=Kind.CHANNEL)
+    table.add(two, [(b"n.*", "*")], kind=Kind.PATTERN)
     table.deliver(b"n.a", b"1")
     table.deliver(b"n.zzz", b"2")
     table.deliver_pattern(b"n.*", "a", b"1")
@@ -477,11 +477,11 @@ def test_a_subscriber_that_leaves_while_a_message_is_delivered_keeps_nobody_from
 
     class Leaver(Reader):
         def receive(self, channel, data, pattern=None):
-            table.remove(self, [b"a"], pattern=False)
+            table.remove(self, [b"a"], kind=Kind.CHANNEL)
 
     one = Leaver()
-    table.add(one, [(b"a", "a")], pattern=False)
-    table.add(two, [(b"a", "a")], pattern=False)
+    table.add(one, [(b"a", "a")], kind=Kind.CHANNEL)
+    table.add(two, [(b"a", "a")], kind=Kind.CHANNEL)
     table.deliver(b"a", b"1")
     assert len(two.seen) == 1
     assert table.pubsubs() == [two]

@@ -95,7 +95,7 @@ async def test_subscribing_while_the_connection_is_down_waits_for_it(proxy: Thro
         await pubsub.subscribe("before")
         proxy.deafen()
         line(proxy).cut()
-        await eventually(lambda: store._subscriber._link is None)
+        await eventually(lambda: not store._subscriber._listener.connected)
         waiting = asyncio.create_task(pubsub.subscribe("meanwhile"))
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -118,7 +118,7 @@ async def test_subscribing_while_the_connection_stays_down_is_a_timeout_and_no_s
         await pubsub.subscribe("before")
         proxy.deafen()
         line(proxy).cut()
-        await eventually(lambda: store._subscriber._link is None)
+        await eventually(lambda: not store._subscriber._listener.connected)
         with pytest.raises(Timeout):
             await pubsub.subscribe("meanwhile")
         await proxy.listen()
@@ -143,9 +143,9 @@ async def test_nobody_reconnects_for_subscriptions_that_have_ended(proxy: Throug
             await pubsub.subscribe("one")
         proxy.deafen()
         line(proxy).cut()
-        await eventually(lambda: store._subscriber._link is None)
+        await eventually(lambda: not store._subscriber._listener.connected)
         await asyncio.sleep(0.2)
-        assert store._subscriber._reconnecting is None
+        assert not store._subscriber._listener.reconnecting
         await proxy.listen()
         async with store.pubsub() as pubsub:
             await pubsub.subscribe("two")
@@ -185,7 +185,7 @@ async def test_a_reader_ends_when_the_store_closes_during_a_reconnect(proxy: Thr
     reading = asyncio.create_task(anext(aiter(pubsub), None))
     proxy.deafen()
     line(proxy).cut()
-    await eventually(lambda: store._subscriber._link is None)
+    await eventually(lambda: not store._subscriber._listener.connected)
     async with asyncio.timeout(30):
         await store.close()
         assert await reading is None

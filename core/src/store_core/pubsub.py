@@ -14,15 +14,33 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from enum import IntEnum
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
+from store_core.capabilities import Capability
 from store_core.errors import ArgumentError, StoreClosed, StoreError
 
 logger = logging.getLogger(__name__)
 
 #: Messages that one reader may leave unread.
 DEFAULT_LIMIT = 10_000
+
+
+class Kind(IntEnum):
+    """What a name of a subscription is."""
+
+    CHANNEL = 0  #: a channel, which every server of a cluster carries
+    PATTERN = 1  #: a glob pattern of channels
+    SHARD = 2  #: a shard channel, which belongs to one shard of a cluster, as a key does
+
+    @property
+    def capability(self) -> Capability:
+        """What a backend declares that has it."""
+        return _CAPABILITIES[self]
+
+
+_CAPABILITIES = (Capability.PUBSUB, Capability.PATTERNS, Capability.SHARDED)
 
 
 class Message(NamedTuple):
@@ -102,19 +120,22 @@ def make_codec(protocol: str | Codec | None, encoding: str = "utf-8", decode: bo
 
 
 class Subscriber(ABC):
-    """A backend's side: one for each store. Channels are text here; a namespace is the backend's business."""
+    """A backend's side: one for each store. Channels are text here; a namespace is the backend's business.
+
+    A kind that the backend lacks raises ``Unsupported`` with ``kind.capability``, except where it is unsubscribed.
+    """
 
     @abstractmethod
-    async def publish(self, channel: str, data: bytes) -> int:
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
         """Send a message; returns how many subscribers of the data store received it, -1 where it does not tell."""
 
     @abstractmethod
-    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        """Subscribe; returns once the data store has confirmed it."""
+    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        """Subscribe; returns once the data store has confirmed it. A call that fails has subscribed to nothing."""
 
     @abstractmethod
-    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        """Unsubscribe; no names means all of that kind."""
+    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        """Unsubscribe; no names means all of that kind. Harmless where there is nothing to end."""
 
     @abstractmethod
     async def count(self, channels: Iterable[str]) -> dict[str, int]:
@@ -204,27 +225,42 @@ class PubSub:
     async def publish(self, channel: str, message: Any) -> int:
         """Publish a message; returns how many subscribers received it, -1 without the capability ``receivers``."""
         self._check_open()
-        return await self._subscriber.publish(channel, self._codec.encode(message))
+        return await self._subscriber.publish(channel, self._codec.encode(message), kind=Kind.CHANNEL)
+
+    async def spublish(self, channel: str, message: Any) -> int:
+        """Publish a message to a shard channel; returns what ``publish`` does."""
+        self._check_open()
+        return await self._subscriber.publish(channel, self._codec.encode(message), kind=Kind.SHARD)
 
     async def subscribe(self, channel: str, *channels: str) -> None:
         """Subscribe to channels; once this returns, every message published to them arrives."""
         self._check_open()
-        await self._subscriber.subscribe(self, (channel, *channels), pattern=False)
+        await self._subscriber.subscribe(self, (channel, *channels), kind=Kind.CHANNEL)
 
     async def psubscribe(self, pattern: str, *patterns: str) -> None:
         """Subscribe to the channels that match glob patterns (``news.*``)."""
         self._check_open()
-        await self._subscriber.subscribe(self, (pattern, *patterns), pattern=True)
+        await self._subscriber.subscribe(self, (pattern, *patterns), kind=Kind.PATTERN)
+
+    async def ssubscribe(self, channel: str, *channels: str) -> None:
+        """Subscribe to shard channels: in a cluster, a message to one stays within the shard that owns its name."""
+        self._check_open()
+        await self._subscriber.subscribe(self, (channel, *channels), kind=Kind.SHARD)
 
     async def unsubscribe(self, *channels: str) -> None:
         """Unsubscribe from channels; from all of them when none is named."""
         self._check_open()
-        await self._subscriber.unsubscribe(self, channels, pattern=False)
+        await self._subscriber.unsubscribe(self, channels, kind=Kind.CHANNEL)
 
     async def punsubscribe(self, *patterns: str) -> None:
         """Unsubscribe from patterns; from all of them when none is named."""
         self._check_open()
-        await self._subscriber.unsubscribe(self, patterns, pattern=True)
+        await self._subscriber.unsubscribe(self, patterns, kind=Kind.PATTERN)
+
+    async def sunsubscribe(self, *channels: str) -> None:
+        """Unsubscribe from shard channels; from all of them when none is named."""
+        self._check_open()
+        await self._subscriber.unsubscribe(self, channels, kind=Kind.SHARD)
 
     async def count(self, *channels: str) -> dict[str, int]:
         """How many subscribers each channel has in the whole data store; patterns are not counted."""
@@ -275,8 +311,8 @@ class PubSub:
         self._closed = True
         tasks = [task for _, task in self._tasks.values() if task is not _current_task()]
         try:
-            await self._subscriber.unsubscribe(self, (), pattern=False)
-            await self._subscriber.unsubscribe(self, (), pattern=True)
+            for kind in Kind:
+                await self._subscriber.unsubscribe(self, (), kind=kind)
         finally:
             self.end()
             for task in tasks:
@@ -350,45 +386,83 @@ def _is_coroutine_function(client: Client) -> bool:
     return inspect.iscoroutinefunction(client) or inspect.iscoroutinefunction(getattr(client, "__call__", None))  # noqa: B004
 
 
+class Attempt:
+    """One call of ``subscribe`` that is under way.
+
+    Attributes:
+        wires: The wire names that the PubSub does not have yet, as far as anybody knows.
+        fresh: Those of them that nobody had before.
+    """
+
+    __slots__ = ("fresh", "kind", "pubsub", "wires")
+
+    def __init__(self, pubsub: PubSub, kind: Kind) -> None:
+        self.pubsub = pubsub
+        self.kind = kind
+        self.wires: list[bytes] = []
+        self.fresh: list[bytes] = []
+
+
 class Subscriptions:
     """Who listens to what: the bookkeeping that every ``Subscriber`` needs. Pure; returns what is left to do.
 
-    A channel is known by its name on the wire (bytes), so that delivery is one look-up.
+    A channel is known by its name on the wire (bytes), so that delivery is one look-up. A backend that has to wait
+    for its data store calls ``begin``, and then ``settle`` or ``undo``; what it gets in between is delivered already.
     """
 
     def __init__(self) -> None:
-        self._tables: tuple[dict[bytes, _Entry], dict[bytes, _Entry]] = ({}, {})
+        self._tables: tuple[dict[bytes, _Entry], ...] = tuple({} for _ in Kind)
+        # Calls under way for a name that their PubSub does not surely have; the last one that fails takes it away.
+        self._unsettled: dict[tuple[Kind, bytes, PubSub], set[Attempt]] = {}
 
-    def add(self, pubsub: PubSub, names: Iterable[tuple[bytes, str]], *, pattern: bool) -> list[bytes]:
+    def add(self, pubsub: PubSub, names: Iterable[tuple[bytes, str]], *, kind: Kind) -> list[bytes]:
         """Record (wire name, name) pairs; returns the wire names that nobody had before."""
-        table = self._tables[pattern]
-        fresh = []
-        for wire, name in names:
+        attempt = self.begin(pubsub, names, kind=kind)
+        self.settle(attempt)
+        return attempt.fresh
+
+    def begin(self, pubsub: PubSub, names: Iterable[tuple[bytes, str]], *, kind: Kind) -> Attempt:
+        """Record (wire name, name) pairs for the time being."""
+        table, attempt = self._tables[kind], Attempt(pubsub, kind)
+        for wire, name in dict(names).items():
             entry = table.get(wire)
             if entry is None:
                 entry = table[wire] = _Entry(name, [])
-                fresh.append(wire)
+                attempt.fresh.append(wire)
+            key = (kind, wire, pubsub)
             if pubsub not in entry.pubsubs:
                 entry.pubsubs.append(pubsub)
-        return fresh
+                self._unsettled[key] = set()
+            if key in self._unsettled:
+                self._unsettled[key].add(attempt)
+                attempt.wires.append(wire)
+        return attempt
 
-    def remove(self, pubsub: PubSub, wires: Iterable[bytes], *, pattern: bool) -> list[bytes]:
+    def settle(self, attempt: Attempt) -> None:
+        """The data store has confirmed it."""
+        for wire in attempt.wires:
+            key = (attempt.kind, wire, attempt.pubsub)
+            if attempt in self._unsettled.get(key, ()):
+                del self._unsettled[key]
+
+    def undo(self, attempt: Attempt) -> list[bytes]:
+        """It failed: the PubSub has what it had before; returns the wire names nobody has any more."""
+        failed = []
+        for wire in attempt.wires:
+            calls = self._unsettled.get((attempt.kind, wire, attempt.pubsub), set())
+            if attempt in calls:
+                calls.discard(attempt)
+                if not calls:
+                    failed.append(wire)
+        return self._remove(attempt.pubsub, failed, attempt.kind)
+
+    def remove(self, pubsub: PubSub, wires: Iterable[bytes], *, kind: Kind) -> list[bytes]:
         """Forget subscriptions (all of one PubSub when none is named); returns the wire names nobody has any more."""
-        table = self._tables[pattern]
-        gone = []
-        for wire in list(wires) or list(table):
-            entry = table.get(wire)
-            if entry is None or pubsub not in entry.pubsubs:
-                continue
-            entry.pubsubs.remove(pubsub)
-            if not entry.pubsubs:
-                del table[wire]
-                gone.append(wire)
-        return gone
+        return self._remove(pubsub, list(wires) or list(self._tables[kind]), kind)
 
-    def names(self, *, pattern: bool) -> list[bytes]:
+    def names(self, *, kind: Kind) -> list[bytes]:
         """Every wire name: what to subscribe to again after a loss."""
-        return list(self._tables[pattern])
+        return list(self._tables[kind])
 
     def pubsubs(self) -> list[PubSub]:
         """Everybody who is subscribed to anything."""
@@ -400,20 +474,34 @@ class Subscriptions:
         """Forget everything."""
         for table in self._tables:
             table.clear()
+        self._unsettled.clear()
 
-    def deliver(self, wire: bytes, data: bytes) -> None:
-        """Hand a message to the subscribers of its channel."""
-        entry = self._tables[False].get(wire)
+    def deliver(self, wire: bytes, data: bytes, *, kind: Kind = Kind.CHANNEL) -> None:
+        """Hand a message to the subscribers of its channel, or shard channel."""
+        entry = self._tables[kind].get(wire)
         if entry is not None:
             for pubsub in tuple(entry.pubsubs):
                 pubsub.receive(entry.name, data)
 
     def deliver_pattern(self, wire: bytes, channel: str, data: bytes) -> None:
         """Hand a message to the subscribers of a pattern."""
-        entry = self._tables[True].get(wire)
+        entry = self._tables[Kind.PATTERN].get(wire)
         if entry is not None:
             for pubsub in tuple(entry.pubsubs):
                 pubsub.receive(channel, data, entry.name)
+
+    def _remove(self, pubsub: PubSub, wires: Iterable[bytes], kind: Kind) -> list[bytes]:
+        table, gone = self._tables[kind], []
+        for wire in wires:
+            entry = table.get(wire)
+            if entry is None or pubsub not in entry.pubsubs:
+                continue
+            entry.pubsubs.remove(pubsub)
+            self._unsettled.pop((kind, wire, pubsub), None)
+            if not entry.pubsubs:
+                del table[wire]
+                gone.append(wire)
+        return gone
 
 
 class _Entry(NamedTuple):
