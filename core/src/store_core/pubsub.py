@@ -12,51 +12,34 @@ import asyncio
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from enum import IntEnum
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
-from store_core.capabilities import Capability
-from store_core.errors import ArgumentError, StoreClosed, StoreError
+from store_core.errors import ArgumentError, StoreClosed
+from store_core.mailbox import Mailbox, Message
+from store_core.subscriptions import Attempt, Direct, Kind, Subscriptions, dropped
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "Attempt",
+    "Client",
+    "Codec",
+    "JsonCodec",
+    "Kind",
+    "Mailbox",
+    "Message",
+    "PubSub",
+    "RawCodec",
+    "Subscriber",
+    "Subscriptions",
+    "make_codec",
+]
 
 logger = logging.getLogger(__name__)
 
 #: Messages that one reader may leave unread.
 DEFAULT_LIMIT = 10_000
-
-
-class Kind(IntEnum):
-    """What a name of a subscription is."""
-
-    CHANNEL = 0  #: a channel, which every server of a cluster carries
-    PATTERN = 1  #: a glob pattern of channels
-    SHARD = 2  #: a shard channel, which belongs to one shard of a cluster, as a key does
-
-    @property
-    def capability(self) -> Capability:
-        """What a backend declares that has it."""
-        return _CAPABILITIES[self]
-
-
-_CAPABILITIES = (Capability.PUBSUB, Capability.PATTERNS, Capability.SHARDED)
-
-
-class Message(NamedTuple):
-    """One message.
-
-    Attributes:
-        channel: The channel it was published to.
-        data: The payload, as the PubSub's protocol decodes it.
-        pattern: The pattern that matched, for a ``psubscribe``; else None.
-        lost: How many messages this reader lost just before this one.
-    """
-
-    channel: str
-    data: Any
-    pattern: str | None = None
-    lost: int = 0
 
 
 Client = Callable[[Message], Any]
@@ -90,6 +73,11 @@ class RawCodec:
 
     def decode(self, data: bytes) -> Any:
         return data.decode(self._encoding) if self._decode else data
+
+    def direct(self, mailboxes: tuple[Mailbox, ...]) -> Direct:
+        """Payloads decode to what nobody can change, so all whose codec is like this one share them."""
+        decode = self.decode if self._decode else None
+        return Direct(decode, (RawCodec, self._encoding if decode else None), mailboxes)
 
 
 class JsonCodec:
@@ -146,61 +134,6 @@ class Subscriber(ABC):
         """Channels with subscribers in the whole data store."""
 
 
-class Mailbox:
-    """A bounded queue of one reader; the oldest message goes when it is full."""
-
-    __slots__ = ("_closed", "_limit", "_lost", "_messages", "_waiter")
-
-    def __init__(self, limit: int) -> None:
-        self._messages: deque[Message] = deque()
-        self._limit = limit
-        self._lost = 0
-        self._closed = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def put(self, message: Message) -> None:
-        """Add a message; called on the event loop."""
-        if len(self._messages) >= self._limit:
-            self._messages.popleft()
-            self._lost += 1
-        self._messages.append(message)
-        if self._waiter is not None:
-            self._wake()
-
-    def discard(self) -> None:
-        """Let the reader end now, whatever is there."""
-        self._messages.clear()
-        self.close()
-
-    def close(self) -> None:
-        """Let the reader end once it has read what is there."""
-        self._closed = True
-        self._wake()
-
-    async def get(self) -> Message | None:
-        """The next message; None when closed and empty."""
-        while not self._messages:
-            if self._closed:
-                return None
-            if self._waiter is not None:
-                raise StoreError("two tasks read one PubSub at once; open a PubSub for each")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message = self._messages.popleft()
-        if self._lost:
-            message, self._lost = message._replace(lost=self._lost), 0
-        return message
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        # A reader whose event loop has been closed cannot be woken, and needs it no more.
-        if waiter is not None and not waiter.done() and not waiter.get_loop().is_closed():
-            waiter.set_result(None)
-
-
 class PubSub:
     """Subscriptions and their readers; get one from ``store.pubsub()``.
 
@@ -221,6 +154,8 @@ class PubSub:
         self._mailbox = Mailbox(limit)
         self._iterated = False
         self._closed = False
+        #: Set by who keeps the subscriptions; called when messages have to go another way than ``direct`` said.
+        self.on_rerouted: Callable[[], None] | None = None
 
     async def publish(self, channel: str, message: Any) -> int:
         """Publish a message; returns how many subscribers received it, -1 without the capability ``receivers``."""
@@ -288,10 +223,11 @@ class PubSub:
             self._clients[client] = mailbox.put
         else:
             self._clients[client] = client
+        self._rerouted()
 
     def remove_client(self, client: Client) -> None:
         """Stop calling a client; harmless when it is not there."""
-        self._clients.pop(client, None)
+        self._forget(client)
         mailbox, task = self._tasks.pop(client, (None, None))
         if mailbox is None or task is None:
             return
@@ -301,8 +237,11 @@ class PubSub:
 
     def __aiter__(self) -> AsyncIterator[Message]:
         """Messages, until ``close``; what arrived before is not missed, unless there were only clients to take it."""
-        self._iterated = True
-        return self._messages()
+        if not self._iterated:
+            self._iterated = True
+            if self._clients:
+                self._rerouted()
+        return self._mailbox
 
     async def close(self) -> None:
         """Drop every subscription, end the readers; closing twice is harmless."""
@@ -334,8 +273,7 @@ class PubSub:
         try:
             message = Message(channel, self._codec.decode(data), pattern)
         except Exception as error:  # noqa: BLE001 - whatever a codec raises
-            # Anybody may publish anything: one payload that is not in this protocol must not stop the rest.
-            logger.warning("dropped a message on %r that is not in this protocol: %s", channel, type(error).__name__)
+            dropped(channel, error)
             return
         if self._iterated or not self._clients:
             self._mailbox.put(message)
@@ -344,19 +282,28 @@ class PubSub:
                 deliver(message)
             except Exception:
                 logger.exception("removed the pub/sub client %r, which raised", client)
-                self._clients.pop(client, None)
+                self._forget(client)
+
+    def direct(self) -> Direct | None:
+        """Where messages may be queued without ``receive``; None when each has to go through it."""
+        if type(self).receive is not PubSub.receive or len(self._tasks) != len(self._clients):
+            return None  # a plain function is called with each message
+        mailboxes = [mailbox for mailbox, _ in self._tasks.values()]
+        if self._iterated or not mailboxes:
+            mailboxes.append(self._mailbox)
+        if type(self._codec) is RawCodec:
+            return self._codec.direct(tuple(mailboxes))
+        return Direct(self._codec.decode, self, tuple(mailboxes))
 
     def end(self) -> None:
         """No more messages will come; called by the backend when the store closes."""
         self._closed = True
-        self._clients.clear()
+        if self._clients:
+            self._clients.clear()
+            self._rerouted()
         self._mailbox.close()
         for mailbox, _ in self._tasks.values():
             mailbox.close()
-
-    async def _messages(self) -> AsyncIterator[Message]:
-        while (message := await self._mailbox.get()) is not None:
-            yield message
 
     async def _run_client(self, client: Callable[[Message], Awaitable[Any]], mailbox: Mailbox) -> None:
         try:
@@ -368,7 +315,15 @@ class PubSub:
             # The client may have been removed, and added again, in the meantime.
             if self._tasks.get(client, (None, None))[0] is mailbox:
                 del self._tasks[client]
-                self._clients.pop(client, None)
+                self._forget(client)
+
+    def _forget(self, client: Client) -> None:
+        self._clients.pop(client, None)
+        self._rerouted()
+
+    def _rerouted(self) -> None:
+        if self.on_rerouted is not None:
+            self.on_rerouted()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -384,126 +339,3 @@ def _current_task() -> asyncio.Task[Any] | None:
 
 def _is_coroutine_function(client: Client) -> bool:
     return inspect.iscoroutinefunction(client) or inspect.iscoroutinefunction(getattr(client, "__call__", None))  # noqa: B004
-
-
-class Attempt:
-    """One call of ``subscribe`` that is under way.
-
-    Attributes:
-        wires: The wire names that the PubSub does not have yet, as far as anybody knows.
-        fresh: Those of them that nobody had before.
-    """
-
-    __slots__ = ("fresh", "kind", "pubsub", "wires")
-
-    def __init__(self, pubsub: PubSub, kind: Kind) -> None:
-        self.pubsub = pubsub
-        self.kind = kind
-        self.wires: list[bytes] = []
-        self.fresh: list[bytes] = []
-
-
-class Subscriptions:
-    """Who listens to what: the bookkeeping that every ``Subscriber`` needs. Pure; returns what is left to do.
-
-    A channel is known by its name on the wire (bytes), so that delivery is one look-up. A backend that has to wait
-    for its data store calls ``begin``, and then ``settle`` or ``undo``; what it gets in between is delivered already.
-    """
-
-    def __init__(self) -> None:
-        self._tables: tuple[dict[bytes, _Entry], ...] = tuple({} for _ in Kind)
-        # Calls under way for a name that their PubSub does not surely have; the last one that fails takes it away.
-        self._unsettled: dict[tuple[Kind, bytes, PubSub], set[Attempt]] = {}
-
-    def add(self, pubsub: PubSub, names: Iterable[tuple[bytes, str]], *, kind: Kind) -> list[bytes]:
-        """Record (wire name, name) pairs; returns the wire names that nobody had before."""
-        attempt = self.begin(pubsub, names, kind=kind)
-        self.settle(attempt)
-        return attempt.fresh
-
-    def begin(self, pubsub: PubSub, names: Iterable[tuple[bytes, str]], *, kind: Kind) -> Attempt:
-        """Record (wire name, name) pairs for the time being."""
-        table, attempt = self._tables[kind], Attempt(pubsub, kind)
-        for wire, name in dict(names).items():
-            entry = table.get(wire)
-            if entry is None:
-                entry = table[wire] = _Entry(name, [])
-                attempt.fresh.append(wire)
-            key = (kind, wire, pubsub)
-            if pubsub not in entry.pubsubs:
-                entry.pubsubs.append(pubsub)
-                self._unsettled[key] = set()
-            if key in self._unsettled:
-                self._unsettled[key].add(attempt)
-                attempt.wires.append(wire)
-        return attempt
-
-    def settle(self, attempt: Attempt) -> None:
-        """The data store has confirmed it."""
-        for wire in attempt.wires:
-            key = (attempt.kind, wire, attempt.pubsub)
-            if attempt in self._unsettled.get(key, ()):
-                del self._unsettled[key]
-
-    def undo(self, attempt: Attempt) -> list[bytes]:
-        """It failed: the PubSub has what it had before; returns the wire names nobody has any more."""
-        failed = []
-        for wire in attempt.wires:
-            calls = self._unsettled.get((attempt.kind, wire, attempt.pubsub), set())
-            if attempt in calls:
-                calls.discard(attempt)
-                if not calls:
-                    failed.append(wire)
-        return self._remove(attempt.pubsub, failed, attempt.kind)
-
-    def remove(self, pubsub: PubSub, wires: Iterable[bytes], *, kind: Kind) -> list[bytes]:
-        """Forget subscriptions (all of one PubSub when none is named); returns the wire names nobody has any more."""
-        return self._remove(pubsub, list(wires) or list(self._tables[kind]), kind)
-
-    def names(self, *, kind: Kind) -> list[bytes]:
-        """Every wire name: what to subscribe to again after a loss."""
-        return list(self._tables[kind])
-
-    def pubsubs(self) -> list[PubSub]:
-        """Everybody who is subscribed to anything."""
-        return list(
-            dict.fromkeys(pubsub for table in self._tables for entry in table.values() for pubsub in entry.pubsubs)
-        )
-
-    def clear(self) -> None:
-        """Forget everything."""
-        for table in self._tables:
-            table.clear()
-        self._unsettled.clear()
-
-    def deliver(self, wire: bytes, data: bytes, *, kind: Kind = Kind.CHANNEL) -> None:
-        """Hand a message to the subscribers of its channel, or shard channel."""
-        entry = self._tables[kind].get(wire)
-        if entry is not None:
-            for pubsub in tuple(entry.pubsubs):
-                pubsub.receive(entry.name, data)
-
-    def deliver_pattern(self, wire: bytes, channel: str, data: bytes) -> None:
-        """Hand a message to the subscribers of a pattern."""
-        entry = self._tables[Kind.PATTERN].get(wire)
-        if entry is not None:
-            for pubsub in tuple(entry.pubsubs):
-                pubsub.receive(channel, data, entry.name)
-
-    def _remove(self, pubsub: PubSub, wires: Iterable[bytes], kind: Kind) -> list[bytes]:
-        table, gone = self._tables[kind], []
-        for wire in wires:
-            entry = table.get(wire)
-            if entry is None or pubsub not in entry.pubsubs:
-                continue
-            entry.pubsubs.remove(pubsub)
-            self._unsettled.pop((kind, wire, pubsub), None)
-            if not entry.pubsubs:
-                del table[wire]
-                gone.append(wire)
-        return gone
-
-
-class _Entry(NamedTuple):
-    name: str
-    pubsubs: list[PubSub]

@@ -260,9 +260,7 @@ class Listener:
 
     async def _connect_once(self) -> None:
         link = await self._open_link()
-        link.leave_bytes()
-        link.listening = True
-        link.on_push = self._on_push
+        link.listen(self._subscriptions, self._on_push)
         link.on_lost = self._on_lost
         self._asked.clear()
         self._link = link

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
@@ -24,9 +25,11 @@ from typing import Any, Protocol
 from hiredis import PushNotification, Reader, pack_command
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
+from store_core.pubsub import Subscriptions
 from store_redis.encoding import pack
 from store_redis.errors import copied, make, reply_error
 from store_redis.link import Link
+from store_redis.message_stream import MessageStream
 
 NOTHING = object()
 
@@ -171,6 +174,12 @@ class MultiplexedLink(Link, asyncio.Protocol):
         if not self._unsent:
             self.loop.call_soon(self._flush)
         self._unsent.append(pack(args))
+
+    def listen(self, subscriptions: Subscriptions, on_push: Callable[[Any], None]) -> None:
+        super().listen(subscriptions, on_push)
+        if self._transport is not None:
+            stream = MessageStream(self._reader, NOTHING, self, self._fail, subscriptions, on_push)
+            self._transport.set_protocol(stream)
 
     def leave_bytes(self) -> None:
         self._reader.set_encoding(None)

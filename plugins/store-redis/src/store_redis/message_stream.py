@@ -1,0 +1,100 @@
+"""The receiving end of a listening connection: what comes is a message, nearly always.
+
+A connection that has been told to listen gets this as its transport's protocol, so that the loop that hands out replies
+knows nothing of messages, and this one nothing of replies. It is the hot path of every subscriber: for each message
+one look-up finds the route, and the message goes straight into the readers' queues; the queues are settled, and their
+readers woken, once for all that came in one read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hiredis import Reader
+
+from store_core import ConnectionLost, Message, StoreError
+from store_core.pubsub import Kind, Subscriptions
+from store_core.subscriptions import Route, dropped
+from store_redis.errors import make
+
+
+class MessageStream(asyncio.Protocol):
+    """Hands messages to the subscriptions, and the rest to ``on_push``.
+
+    Args:
+        reader: Takes the bytes; it answers ``nothing`` when there is no whole reply.
+        nothing: That answer.
+        link: Takes the events of the transport.
+        fail: Takes an error that ends the connection.
+        subscriptions: Who gets the messages.
+        on_push: Takes what is no message of a channel: confirmations, error replies, messages of patterns.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        nothing: object,
+        link: asyncio.Protocol,
+        fail: Callable[[StoreError], None],
+        subscriptions: Subscriptions,
+        on_push: Callable[[Any], None],
+    ) -> None:
+        self._reader = reader
+        self._nothing = nothing
+        self._fail = fail
+        self._subscriptions = subscriptions
+        self._on_push = on_push
+        self.connection_lost = link.connection_lost  # type: ignore[method-assign]
+        self.pause_writing = link.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = link.resume_writing  # type: ignore[method-assign]
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        touched: set[Route] = set()
+        try:
+            self._take(touched)
+        except StoreError as error:
+            self._fail(error)
+        finally:
+            for route in touched:
+                route.settle()
+
+    def _take(self, touched: set[Route]) -> None:
+        gets, nothing, new = self._reader.gets, self._nothing, tuple.__new__
+        channels, _, shards = self._subscriptions.routes
+        while True:
+            try:
+                reply = gets()
+            except (ValueError, TypeError) as error:
+                # A map whose keys Python cannot hash: hiredis has lost its place in the stream.
+                raise make(ConnectionLost, f"the server sent what Python cannot hold: {error}") from error
+            if reply is nothing:
+                return
+            try:
+                verb, wire, data = reply
+            except (ValueError, TypeError):  # a pattern's message has one more, an error reply is no list
+                self._on_push(reply)
+                continue
+            if verb == b"message":
+                route = channels.get(wire) or self._subscriptions.route(wire, kind=Kind.CHANNEL)
+            elif verb == b"smessage":
+                route = shards.get(wire) or self._subscriptions.route(wire, kind=Kind.SHARD)
+            else:
+                self._on_push(reply)
+                continue
+            if route is None:
+                continue
+            touched.add(route)
+            # What route.add does, without its call.
+            for decode, adding in route.queues:
+                try:
+                    message = new(Message, (route.name, data if decode is None else decode(data), None, 0))
+                except Exception as error:  # noqa: BLE001 - whatever a codec raises
+                    dropped(route.name, error)
+                    continue
+                for append in adding:
+                    append(message)
+            for pubsub in route.others:
+                pubsub.receive(route.name, data)
