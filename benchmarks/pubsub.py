@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import socket
 import statistics
@@ -37,7 +38,7 @@ AHEAD, DELIVERIES = 6, 1500
 class Count:
     """Counts deliveries; lets the publisher go on whenever a batch of them is complete."""
 
-    def __init__(self, go_on: Callable[[], None], batch: int) -> None:
+    def __init__(self, go_on: Callable[[], object], batch: int) -> None:
         self.received = 0
         self.due = batch
         self._batch = batch
@@ -64,7 +65,7 @@ def publish(host: str, port: int, messages: int) -> None:
     with socket.create_connection((host, port)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n")
-        while asked := sys.stdin.buffer.raw.read(AHEAD):  # type: ignore[attr-defined]
+        while asked := os.read(sys.stdin.fileno(), AHEAD):
             sock.sendall(batch * len(asked))
 
 
