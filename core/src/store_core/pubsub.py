@@ -154,6 +154,7 @@ class PubSub:
         self._mailbox = Mailbox(limit)
         self._iterated = False
         self._closed = False
+        self._on_resubscribed: list[Callable[[], Any]] = []
         #: Set by who keeps the subscriptions; called when messages have to go another way than ``direct`` said.
         self.on_rerouted: Callable[[], None] | None = None
 
@@ -235,6 +236,17 @@ class PubSub:
         if task is not _current_task():
             task.cancel()
 
+    def on_resubscribed(self, callback: Callable[[], Any]) -> None:
+        """Call ``callback()`` whenever the subscriptions are there again after the connection was lost.
+
+        What was published in between is gone, and nobody knows how much: whoever keeps a state up to date with
+        messages reads it anew. A plain function, called on the event loop; messages from before the loss may still
+        be unread.
+        """
+        if _is_coroutine_function(callback):
+            raise TypeError("on_resubscribed takes a plain function; let it set an event, or create a task")
+        self._on_resubscribed.append(callback)
+
     def __aiter__(self) -> AsyncIterator[Message]:
         """Messages, until ``close``; what arrived before is not missed, unless there were only clients to take it."""
         if not self._iterated:
@@ -295,6 +307,14 @@ class PubSub:
             return self._codec.direct(tuple(mailboxes))
         return Direct(self._codec.decode, self, tuple(mailboxes))
 
+    def resubscribed(self) -> None:
+        """Messages may have been missed; called by the backend on the event loop."""
+        for callback in self._on_resubscribed:
+            try:
+                callback()
+            except Exception:
+                logger.exception("the callback %r failed after a subscription came back", callback)
+
     def end(self) -> None:
         """No more messages will come; called by the backend when the store closes."""
         self._closed = True
@@ -337,5 +357,5 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _is_coroutine_function(client: Client) -> bool:
+def _is_coroutine_function(client: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(client) or inspect.iscoroutinefunction(getattr(client, "__call__", None))  # noqa: B004

@@ -186,11 +186,14 @@ class Subscriptions:
         """Every wire name: what to subscribe to again after a loss."""
         return list(self._tables[kind])
 
-    def pubsubs(self) -> list[PubSub]:
-        """Everybody who is subscribed to anything."""
-        return list(
-            dict.fromkeys(pubsub for table in self._tables for entry in table.values() for pubsub in entry.pubsubs)
-        )
+    def pubsubs(self, names: Callable[[Kind], Iterable[bytes]] | None = None) -> list[PubSub]:
+        """Everybody who is subscribed to anything, or to one of these wire names."""
+        found: dict[PubSub, None] = {}
+        for kind, table in zip(Kind, self._tables, strict=True):
+            for wire in table if names is None else names(kind):
+                if wire in table:
+                    found.update(table[wire].pubsubs)
+        return list(found)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -209,11 +209,13 @@ class PostgresSubscriber(Subscriber):
                         return  # nobody listens any more; the next subscription connects
                     try:
                         await self._within_timeout(self._listen([]))
-                        return
+                        break
                     except StoreError as error:
                         logger.warning("%r: cannot listen again yet: %s", self._store, error)
         finally:
             self._reconnecting = None
+        for pubsub in self._subscriptions.pubsubs():
+            pubsub.resubscribed()
 
     def _check(self, kind: Kind) -> None:
         if kind is Kind.PATTERN:

@@ -91,7 +91,14 @@ class RedisSubscriber(Subscriber):
     def new_listener(self, open_link: OpenLink) -> Listener:
         """A listener on a connection that ``open_link`` opens; its messages go to this store's PubSubs."""
         timeout = self._store.params["timeout"]
-        return Listener(self._store, open_link, timeout, self._subscriptions, self._name)
+        listener = Listener(self._store, open_link, timeout, self._subscriptions, self._name)
+        listener.on_restored = self.restored
+        return listener
+
+    def restored(self, listener: Listener) -> None:
+        """Tell the PubSubs of a listener that messages may have been missed."""
+        for pubsub in self._subscriptions.pubsubs(listener.names):
+            pubsub.resubscribed()
 
     def _end(self) -> None:
         for pubsub in self._subscriptions.pubsubs():
