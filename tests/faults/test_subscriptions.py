@@ -397,6 +397,32 @@ async def test_a_thousand_channels_are_back_after_a_restart_and_the_reader_is_to
             assert (await anext(aiter(other))).data == b"1"
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b":1\r\n",
+        b"+OK\r\n",
+        b"-ERR what?\r\n",
+        b"*0\r\n",
+        b"%1\r\n*0\r\n:1\r\n",
+        b"$-1\r\n",
+    ],
+)
+async def test_what_is_no_message_harms_no_subscription(proxy: Through, server_url: str, garbage: bytes) -> None:
+    async with create_store(server_url) as publisher, create_store(proxy.url) as store, store.pubsub() as pubsub:
+        await pubsub.subscribe("one")
+        line(proxy).inject(garbage)
+        messages = aiter(pubsub)
+        reading = asyncio.ensure_future(anext(messages))
+        async with asyncio.timeout(30):
+            while not reading.done():
+                await publisher.execute("PUBLISH", "one", "x")
+                await asyncio.sleep(0.01)
+        assert (await reading)[:2] == ("one", b"x")
+        await pubsub.subscribe("two")
+
+
 async def test_a_connection_that_is_lost_again_while_it_comes_back_is_opened_again(
     proxy: Through, server_url: str
 ) -> None:

@@ -184,6 +184,8 @@ class Listener:
         if isinstance(message, Exception):
             self._refused(message)
             return
+        if not isinstance(message, list) or len(message) < 3:
+            return
         verb = message[0]
         if verb == b"message":
             self._subscriptions.deliver(message[1], message[2])
