@@ -407,6 +407,11 @@ async def test_a_thousand_channels_are_back_after_a_restart_and_the_reader_is_to
         b"*0\r\n",
         b"%1\r\n*0\r\n:1\r\n",
         b"$-1\r\n",
+        b"*3\r\n*0\r\n:1\r\n:1\r\n",
+        b"*3\r\n$7\r\nmessage\r\n*0\r\n:1\r\n",
+        b"*3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:1\r\n",
+        b"*4\r\n$8\r\npmessage\r\n*0\r\n*0\r\n*0\r\n",
+        b"*4\r\n$8\r\npmessage\r\n$1\r\na\r\n*0\r\n*0\r\n",
     ],
 )
 async def test_what_is_no_message_harms_no_subscription(proxy: Through, server_url: str, garbage: bytes) -> None:

@@ -57,11 +57,12 @@ class Route:
     Attributes:
         name: The channel or pattern, as callers write it.
         queues: For each way of decoding, what adds to the queues.
+        only: What adds to the only queue, where there is just one reader, of bytes.
         mailboxes: Those queues, to be settled when messages were added.
         others: The PubSubs that take each message themselves.
     """
 
-    __slots__ = ("mailboxes", "name", "others", "queues")
+    __slots__ = ("mailboxes", "name", "only", "others", "queues")
 
     def __init__(self, name: str, pubsubs: Iterable[PubSub]) -> None:
         self.name = name
@@ -77,6 +78,8 @@ class Route:
                 adding.extend(mailbox.append for mailbox in direct.mailboxes)
                 mailboxes.extend(direct.mailboxes)
         self.queues = tuple((decode, tuple(adding)) for decode, adding in groups.values())
+        alone = len(mailboxes) == 1 and not others and self.queues[0][0] is None
+        self.only = mailboxes[0].append if alone else None
         self.mailboxes = tuple(mailboxes)
         self.others = tuple(others)
 

@@ -186,15 +186,17 @@ class Listener:
             return
         if not isinstance(message, list) or len(message) < 3:
             return
-        verb = message[0]
+        verb, wire = message[:2]
+        if not isinstance(verb, bytes) or not isinstance(wire, bytes):
+            return
         if verb == b"message":
-            self._subscriptions.deliver(message[1], message[2])
+            self._subscriptions.deliver(wire, message[2])
         elif verb == b"pmessage":
-            self._subscriptions.deliver_pattern(message[1], self._name(message[2]), message[3])
+            self._subscriptions.deliver_pattern(wire, self._name(message[2]), message[3])
         elif verb == b"smessage":
-            self._subscriptions.deliver(message[1], message[2], kind=Kind.SHARD)
+            self._subscriptions.deliver(wire, message[2], kind=Kind.SHARD)
         elif verb in _CONFIRMATIONS:
-            self._confirmed(verb, message[1])
+            self._confirmed(verb, wire)
 
     def _confirmed(self, verb: bytes, wire: bytes) -> None:
         head = self._asked[0] if self._asked else None

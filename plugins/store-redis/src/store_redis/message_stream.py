@@ -16,8 +16,14 @@ from hiredis import Reader
 
 from store_core import ConnectionLost, Message, StoreError
 from store_core.pubsub import Kind, Subscriptions
-from store_core.subscriptions import Route, dropped
+from store_core.subscriptions import Route
 from store_redis.errors import make
+
+#: Messages with three parts, and the kind of the second one.
+_MESSAGES = {b"message": Kind.CHANNEL, b"smessage": Kind.SHARD}
+
+#: Equal to nothing that comes.
+_NONE: Any = object()
 
 
 class MessageStream(asyncio.Protocol):
@@ -63,7 +69,8 @@ class MessageStream(asyncio.Protocol):
 
     def _take(self, touched: set[Route]) -> None:
         gets, nothing, new = self._reader.gets, self._nothing, tuple.__new__
-        channels, _, shards = self._subscriptions.routes
+        # The route of the message before, which is the next one's as well when many come on one channel.
+        last_verb = last_wire = _NONE
         while True:
             try:
                 reply = gets()
@@ -75,26 +82,26 @@ class MessageStream(asyncio.Protocol):
             try:
                 verb, wire, data = reply
             except (ValueError, TypeError):  # a pattern's message has one more, an error reply is no list
-                self._on_push(reply)
-                continue
-            if verb == b"message":
-                route = channels.get(wire) or self._subscriptions.route(wire, kind=Kind.CHANNEL)
-            elif verb == b"smessage":
-                route = shards.get(wire) or self._subscriptions.route(wire, kind=Kind.SHARD)
-            else:
-                self._on_push(reply)
-                continue
-            if route is None:
-                continue
-            touched.add(route)
-            # What route.add does, without its call.
-            for decode, adding in route.queues:
-                try:
-                    message = new(Message, (route.name, data if decode is None else decode(data), None, 0))
-                except Exception as error:  # noqa: BLE001 - whatever a codec raises
-                    dropped(route.name, error)
+                verb = wire = data = None
+            if wire != last_wire or verb != last_verb:
+                route = self._route(verb, wire, reply)
+                if route is None:
+                    last_wire = _NONE  # whoever was called may have changed the routes
                     continue
-                for append in adding:
-                    append(message)
-            for pubsub in route.others:
-                pubsub.receive(route.name, data)
+                touched.add(route)
+                name, only, add = route.name, route.only, route.add
+                last_verb, last_wire = verb, _NONE if route.others else wire
+            if only is not None:
+                only(new(Message, (name, data, None, 0)))
+            else:
+                add(name, data)
+
+    def _route(self, verb: Any, wire: Any, reply: Any) -> Route | None:
+        """Where a message goes; what is none has been handed on."""
+        kind = _MESSAGES.get(verb) if type(verb) is bytes else None
+        if kind is None:
+            self._on_push(reply)
+            return None
+        if type(wire) is not bytes:
+            return None
+        return self._subscriptions.routes[kind].get(wire) or self._subscriptions.route(wire, kind=kind)
