@@ -22,11 +22,14 @@ from store_redis.errors import make
 #: Messages with three parts, and the kind of the second one.
 _MESSAGES = {b"message": Kind.CHANNEL, b"smessage": Kind.SHARD}
 
+#: Bytes in one read. What they make of messages stays in the processor's cache until the readers have taken it.
+READ = 32 * 1024
+
 #: Equal to nothing that comes.
 _NONE: Any = object()
 
 
-class MessageStream(asyncio.Protocol):
+class MessageStream(asyncio.BufferedProtocol):
     """Hands messages to the subscriptions, and the rest to ``on_push``.
 
     Args:
@@ -48,6 +51,7 @@ class MessageStream(asyncio.Protocol):
         on_push: Callable[[Any], None],
     ) -> None:
         self._reader = reader
+        self._buffer = bytearray(READ)
         self._nothing = nothing
         self._fail = fail
         self._subscriptions = subscriptions
@@ -56,8 +60,11 @@ class MessageStream(asyncio.Protocol):
         self.pause_writing = link.pause_writing  # type: ignore[method-assign]
         self.resume_writing = link.resume_writing  # type: ignore[method-assign]
 
-    def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # takes any buffer
         touched: set[Route] = set()
         try:
             self._take(touched)

@@ -186,7 +186,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
         super().listen(subscriptions, on_push)
         if self._transport is not None:
             stream = MessageStream(self._reader, NOTHING, self, self._fail, subscriptions, on_push)
+            # uvloop chooses how it reads when it begins to.
+            self._transport.pause_reading()
             self._transport.set_protocol(stream)
+            self._transport.resume_reading()
 
     def leave_bytes(self) -> None:
         self._reader.set_encoding(None)
