@@ -152,17 +152,19 @@ def measure(dsn: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
             for _ in range(rounds):
                 for name, benchmark in CLIENTS.items():
                     samples[name].append(run(benchmark(dsn, subscribers, seconds)))
-            rows.append({"loop": loop, "subscribers": subscribers, **medians(samples), "samples": samples})
+            rows.append({"loop": loop, "subscribers": subscribers, **summary(samples)})
             print_row(rows[-1])
     return rows
 
 
-def medians(samples: dict[str, list[Sample]]) -> dict[str, dict[str, float]]:
-    fields = {"median": "per_second", "median_cpu": "per_cpu_second"}
-    return {
-        key: {name: statistics.median(getattr(each, field) for each in values) for name, values in samples.items()}
-        for key, field in fields.items()
-    }
+def summary(samples: dict[str, list[Sample]]) -> dict[str, Any]:
+    """Medians and samples of each client, by the clock and (``_cpu``) by processor time."""
+    row: dict[str, Any] = {}
+    for suffix, field in (("", "per_second"), ("_cpu", "per_cpu_second")):
+        values = {name: [getattr(each, field) for each in found] for name, found in samples.items()}
+        row["median" + suffix] = {name: statistics.median(each) for name, each in values.items()}
+        row["samples" + suffix] = values
+    return row
 
 
 def print_header() -> None:

@@ -11,6 +11,7 @@ from store_core import (
     Connection,
     ConnectionFailed,
     ConnectionTimeout,
+    ReplyError,
     StoreClosed,
     StoreError,
     Timeout,
@@ -49,10 +50,15 @@ class RedisConnection(Connection):
         if name in _UNANSWERED:
             raise Unsupported("a connection", name, "use store.pubsub()" if name.endswith("SUBSCRIBE") else "")
         sent = await self._store.prepare(args)
-        if name in WAITS:
-            reply = await wait_blocking(self.link, sent, timeout)
-        else:
-            reply = await send(self.link, sent, timeout)
+        try:
+            if name in WAITS:
+                reply = await wait_blocking(self.link, sent, timeout)
+            else:
+                reply = await send(self.link, sent, timeout)
+        except ReplyError as error:
+            # A script that fails half-way has written the first half.
+            self._store.restore(args, error)
+            raise
         return self._store.restore(args, reply)
 
     async def close(self) -> None:
