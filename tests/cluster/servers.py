@@ -182,6 +182,25 @@ class ClusterServers:
                 served.update(range(int(first), int(last or first) + 1))
         return served
 
+    # Nodes that leave and come.
+
+    def expel(self, replica: ClusterServer) -> None:
+        """Take a replica out of the cluster; it goes on by itself."""
+        identity = replica.identity()
+        for server in self.servers:
+            if server is not replica:
+                server.run("CLUSTER FORGET", identity)
+        replica.run("CLUSTER RESET HARD")
+
+    def adopt(self, server: ClusterServer) -> None:
+        """Let a server be the replica of the primary that has none."""
+        primary = next(each for each in self.primaries() if not each.run("ROLE")[2] and each is not server)
+        primary.run("CLUSTER MEET", HOST, server.port, server.bus_port)
+        identity = primary.identity()
+        until(lambda: identity in server.run("CLUSTER NODES"))
+        server.run("CLUSTER REPLICATE", identity)
+        self.settle()
+
     # Moving slots.
 
     def open_migration(self, slot: int, source: ClusterServer, target: ClusterServer) -> None:

@@ -144,9 +144,8 @@ async def test_subscriptions_and_the_rest_go_on_when_the_node_of_the_subscriber_
         await pubsub.subscribe("news")
         await pubsub.psubscribe("other.*")
         messages = aiter(pubsub)
-        link = store._subscriber._link  # type: ignore[union-attr]
-        assert link is not None
-        lost = cluster.at(Address.parse(link.address).port)
+        listener = store._subscriber._listener  # type: ignore[union-attr]
+        lost = cluster.at(Address.parse(listener.address).port)
         await asyncio.to_thread(lost.kill)
         got: list[object] = []
 

@@ -9,7 +9,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from store_core.pubsub import Subscriptions
 
 #: How many callers look for room at a time when a link takes commands again.
 TURNSTILE = 64
@@ -69,6 +72,15 @@ class Link(ABC):
     @abstractmethod
     def leave_bytes(self) -> None:
         """Decode no reply from here on."""
+
+    def listen(self, subscriptions: Subscriptions, on_push: Callable[[Any], None]) -> None:
+        """Carry subscriptions from here on: everything that comes goes to ``on_push``.
+
+        A link that knows a faster way hands messages to ``subscriptions`` itself.
+        """
+        self.leave_bytes()
+        self.listening = True
+        self.on_push = on_push
 
     @abstractmethod
     def load(self) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import InvalidStateError
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
@@ -25,10 +26,12 @@ from typing import Any, Protocol
 from hiredis import PushNotification, Reader, pack_command
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
+from store_core.pubsub import Subscriptions
 from store_redis.encoding import pack
 from store_redis.errors import copied, make, reply_error
 from store_redis.large import LARGE, LargeWrites, is_large, parts
 from store_redis.link import Link
+from store_redis.message_stream import MessageStream
 
 NOTHING = object()
 
@@ -192,6 +195,15 @@ class MultiplexedLink(Link, asyncio.Protocol):
         if not self._unsent:
             self.loop.call_soon(self._flush)
         self._unsent.append(pack(args))
+
+    def listen(self, subscriptions: Subscriptions, on_push: Callable[[Any], None]) -> None:
+        super().listen(subscriptions, on_push)
+        if self._transport is not None:
+            stream = MessageStream(self._reader, NOTHING, self, self._fail, subscriptions, on_push)
+            # uvloop chooses how it reads when it begins to.
+            self._transport.pause_reading()
+            self._transport.set_protocol(stream)
+            self._transport.resume_reading()
 
     def leave_bytes(self) -> None:
         self._reader.set_encoding(None)

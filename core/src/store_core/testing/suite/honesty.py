@@ -17,6 +17,7 @@ from store_core.testing.section import Section
 _RESTS_ON = {
     Capability.WATCH: Capability.TRANSACTIONS,
     Capability.PATTERNS: Capability.PUBSUB,
+    Capability.SHARDED: Capability.PUBSUB,
     Capability.RECEIVERS: Capability.PUBSUB,
     Capability.BLOCKING: Capability.EXECUTE,
     Capability.PIPELINE: Capability.EXECUTE,
@@ -80,6 +81,12 @@ async def _pubsub(tests: HonestyTests, store: Store) -> bool:
 async def _patterns(tests: HonestyTests, store: Store) -> bool:
     async with store.pubsub() as pubsub:
         await pubsub.psubscribe(f"{_name()}*")
+    return True
+
+
+async def _sharded(tests: HonestyTests, store: Store) -> bool:
+    async with store.pubsub() as pubsub:
+        await pubsub.ssubscribe(_name())
     return True
 
 
@@ -158,6 +165,7 @@ _PROBES: dict[Capability, Callable[[HonestyTests, Store], Awaitable[bool]]] = {
     Capability.WATCH: _watch,
     Capability.PUBSUB: _pubsub,
     Capability.PATTERNS: _patterns,
+    Capability.SHARDED: _sharded,
     Capability.RECEIVERS: _receivers,
     Capability.BLOCKING: _blocking,
     Capability.NAMESPACE: _namespace,

@@ -66,6 +66,8 @@ class Cluster:
     ) -> None:
         self.slots: list[ClusterNode | Nowhere] = [Nowhere()] * SLOTS
         self.topology: Topology | None = None
+        #: Called when the topology was read.
+        self.on_change: Callable[[], None] | None = None
         self._seeds = tuple(dict.fromkeys(seeds))
         self._make_node = make_node
         self._ask = ask
@@ -225,6 +227,8 @@ class Cluster:
             if address not in there:
                 del self._nodes[address, readonly]
                 self._spawn(self._retire(node))
+        if self.on_change is not None:
+            self.on_change()
 
     async def _retire(self, node: ClusterNode) -> None:
         self._leaving.add(node)

@@ -232,7 +232,7 @@ class ClusterStore(RedisStore):
         failure: StoreError | None = None
         for address in self.cluster.likely():
             try:
-                return await self._open_link_to(self.cluster.node(address))
+                return await self.open_link_to(self.cluster.node(address))
             except ConnectionFailed as error:
                 failure = error
         assert failure is not None
@@ -408,14 +408,15 @@ class ClusterStore(RedisStore):
         return ClusterNode(
             address,
             self._dialer(address, readonly),
-            self._open_link_to,
+            self.open_link_to,
             readonly=readonly,
             connections=self.params["connections"],
             dedicated=self.params["dedicated"],
             on_lost=self.cluster.read_soon,
         )
 
-    async def _open_link_to(self, node: ClusterNode) -> Link:
+    async def open_link_to(self, node: ClusterNode) -> Link:
+        """A new link to a node."""
         if node.retired:
             raise make(ConnectionFailed, f"{node.address} has left the cluster; the command was not sent")
         token = _destination.set(node)
