@@ -167,6 +167,23 @@ async def test_subscriptions_and_the_rest_go_on_when_the_node_of_the_subscriber_
         reading.cancel()
 
 
+async def test_a_blocked_caller_waits_on_through_a_failover(cluster: ClusterServers) -> None:
+    async with create_store(cluster.url, timeout=0.5) as store:
+        assert isinstance(store, ClusterStore)
+        await store.flush()
+        node = store.cluster.place(await store.slot_of(("GET", "queue")))
+        server = cluster.at(node.address.port)
+        replica = cluster.replica_of(server)
+        waiting = asyncio.create_task(store.execute("BLPOP", "queue", 30))
+        await eventually(lambda: "blocked_clients:1" in server.run("INFO", "clients"))
+        await asyncio.sleep(0.7)  # longer than the store's own patience
+        replica.run("CLUSTER FAILOVER")
+        await eventually(replica.is_primary)
+        await asyncio.to_thread(cluster.settle)
+        await store.execute("RPUSH", "queue", "x", timeout=10)
+        assert await waiting == [b"queue", b"x"]
+
+
 async def test_connections_that_are_cut_under_load_cost_only_what_was_under_way(
     store: ClusterStore, cluster: ClusterServers
 ) -> None:

@@ -31,6 +31,9 @@ STAGGER = 0.25
 #: Seconds between two readings of the topology in the background.
 REFRESH_GAP = 0.25
 
+#: Seconds for which a topology is not read again for callers who wait for a failover, each with pauses of its own.
+FRESH = 0.02
+
 #: Makes a node: its address, and whether it is read from as a replica.
 MakeNode = Callable[[Address, bool], ClusterNode]
 
@@ -154,12 +157,13 @@ class Cluster:
         return self.topology
 
     async def read(self) -> None:
-        """Read the topology again, or wait for who does.
+        """Read the topology again, or wait for who does; one that is a moment old will do.
 
         Raises:
             ConnectionFailed: No node answers.
         """
-        await self._read()
+        if self.topology is None or asyncio.get_running_loop().time() - self._read_at > FRESH:
+            await self._read()
 
     def read_soon(self) -> None:
         """Read the topology again in the background, unless that is about to happen."""

@@ -15,7 +15,7 @@ from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.redirects import Patience, Verdict, verdict
 from store_redis.cluster.topology import Address
 from store_redis.commands import REFUSED, WAITS, route, upper
-from store_redis.connection import RedisConnection, check_timeout, send, wait_blocking
+from store_redis.connection import RedisConnection, check_timeout, send, until_writable, wait_blocking
 from store_redis.link import Link
 
 if TYPE_CHECKING:
@@ -54,9 +54,14 @@ class ClusterConnection(RedisConnection):
         async def attempt(node: ClusterNode, asking: bool) -> Any:
             link = await self._link_to(node)
             if asking:
+                await until_writable(link, link.timeout)
                 link.send(("ASKING",)).cancel()
             run = wait_blocking if upper(args[0]) in WAITS else send
-            return await run(link, sent, timeout)
+            try:
+                return await run(link, sent, timeout)
+            except ReplyError:
+                patience.restart()  # a blocking command may be told of a move after any time at all
+                raise
 
         patience = Patience(store.params["timeout"] if timeout is None else timeout)
         return store.restore(args, await follow(store.cluster, slot, attempt, patience))

@@ -64,6 +64,13 @@ async def follow(cluster: Cluster, slot: int | None, attempt: Attempt[T], patien
         node = cluster.place(slot, read)
 
 
+async def send_asking(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
+    """Send a command with ASKING just before it, nobody's between; a timeout of its own is the caller's to watch."""
+    await until_writable(link, link.timeout if timeout is None else 0)
+    link.send(("ASKING",)).cancel()
+    return await (link.send(args) if timeout is None else link.send_patient(args))
+
+
 def _pointed(cluster: Cluster, asked: ClusterNode, error: ReplyError, once: bool) -> ClusterNode:
     slot, address = destination(error, asked.address)
     return cluster.node(address) if once else cluster.moved(slot, address)

@@ -76,9 +76,14 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._time = asyncio.get_running_loop().time
-        self._until = self._time() + (seconds or GIVE_UP)
+        self._seconds = seconds or GIVE_UP
+        self._until = self._time() + self._seconds
         self._redirections = 0
         self._pause = 0.0
+
+    def restart(self) -> None:
+        """Begin anew: the time until now was not spent on redirections."""
+        self._until = self._time() + self._seconds
 
     async def redirected(self, error: object) -> bool:
         """Count a redirection; whether to follow it, after a pause if there were many."""

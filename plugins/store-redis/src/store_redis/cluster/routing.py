@@ -132,7 +132,9 @@ class Router:
     def remember(self, args: tuple[Any, ...]) -> None:
         """Note the command's name for the hot path, if all that matters about it is its first key."""
         name = args[0]
-        if not isinstance(name, str | bytes) or len(self.positions) >= _POSITIONS_KEPT or route(args) != SHARED:
+        if not isinstance(name, str | bytes) or name in self.positions or route(args) != SHARED:
+            return
+        if len(self.positions) >= _POSITIONS_KEPT:
             return
         plain = upper(name)
         spec = self._table.get(plain)

@@ -32,7 +32,7 @@ from store_core.dsn import Host
 from store_core.parameters import Parameter, Params
 from store_redis.cluster.cluster import Cluster
 from store_redis.cluster.connection import ClusterConnection
-from store_redis.cluster.following import GONE, follow, run_pieces
+from store_redis.cluster.following import GONE, follow, run_pieces, send_asking
 from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.redirects import REDIRECTING, Patience, destination
 from store_redis.cluster.routing import OWN_WAY, Piece, Plan, Router
@@ -42,7 +42,7 @@ from store_redis.cluster.subscriber import ClusterSubscriber
 from store_redis.cluster.topology import Address, node_dsn
 from store_redis.cluster.transactions import ClusterWatch, crossing, moved_away, queue
 from store_redis.commands import BLOCKING, SHARED, route, upper
-from store_redis.connection import RedisConnection, send, until_writable, wait_blocking
+from store_redis.connection import RedisConnection, send, wait_blocking
 from store_redis.dial import DEFAULT_HOST, Dialer
 from store_redis.errors import make
 from store_redis.keyspecs import read_table
@@ -160,6 +160,7 @@ class ClusterStore(RedisStore):
         return await self._execute(args, timeout)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
+        self.bind()
         for command in commands:
             check_queued(command)
         prepared = await self._prepare_all(commands)
@@ -214,6 +215,7 @@ class ClusterStore(RedisStore):
 
     async def delete_database(self, name: str) -> None:
         """Delete everything in the database of that number, on every primary."""
+        self.bind()
         topology = await self.cluster.known()
         for address in topology.shards:
             async with await self.connect(address=str(address)) as connection:
@@ -259,6 +261,7 @@ class ClusterStore(RedisStore):
 
     async def live_address(self) -> Address:
         """A node that can be reached."""
+        self.bind()
 
         async def attempt(node: ClusterNode, asking: bool) -> Address:
             await node.shared()
@@ -272,6 +275,7 @@ class ClusterStore(RedisStore):
         Raises:
             Unsupported: Its keys cannot be known.
         """
+        self.bind()
         router = await self._ready()
         return router.slot(args) if router.keys_known(args) else await self._ask_slot(args)
 
@@ -306,13 +310,26 @@ class ClusterStore(RedisStore):
         return reply
 
     async def _run_piece(self, piece: Piece, kind: int, timeout: float | None) -> Any:
-        async def attempt(node: ClusterNode, asking: bool) -> Any:
-            if kind == BLOCKING:
-                async with node.dedicated.lend() as link:
-                    return await wait_blocking(await _ready_to_send(link, asking), piece.args, timeout)
-            return await send(await _ready_to_send(await node.shared(), asking), piece.args, timeout)
+        patience = self._patience(timeout)
 
-        return await follow(self.cluster, piece.slot, attempt, self._patience(timeout), piece.read)
+        async def attempt(node: ClusterNode, asking: bool) -> Any:
+            link = await node.shared()
+            return await (send_asking if asking else send)(link, piece.args, timeout)
+
+        async def attempt_blocking(node: ClusterNode, asking: bool) -> Any:
+            async with node.dedicated.lend() as link:
+                if asking:
+                    link.send(("ASKING",)).cancel()
+                try:
+                    return await wait_blocking(link, piece.args, timeout)
+                except ReplyError:
+                    # The slot moved, or its primary failed, after any time at all: patience begins now.
+                    patience.restart()
+                    raise
+
+        return await follow(
+            self.cluster, piece.slot, attempt_blocking if kind == BLOCKING else attempt, patience, piece.read
+        )
 
     async def _plan(self, args: tuple[Any, ...], kind: int) -> Plan:
         router = await self._ready()
@@ -477,19 +494,13 @@ def _goes_alone(args: tuple[Any, ...]) -> bool:
     return not args or route(args) != SHARED or upper(args[0]) in OWN_WAY
 
 
-async def _ready_to_send(link: Link, asking: bool) -> Link:
-    """The link, once it takes commands; with ASKING as its last command, which the next one must follow at once."""
-    await until_writable(link, link.timeout)
-    if asking:
-        link.send(("ASKING",)).cancel()
-    return link
-
-
 async def _undecoded(node: ClusterNode, args: tuple[Any, ...], asking: bool) -> Any:
     async with node.dedicated.lend() as link:
         link.leave_bytes()
         try:
-            return await send(await _ready_to_send(link, asking), args)
+            if asking:
+                link.send(("ASKING",)).cancel()
+            return await send(link, args)
         finally:
             # The next caller of this link may want its replies decoded.
             link.close()

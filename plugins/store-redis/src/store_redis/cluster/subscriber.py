@@ -175,6 +175,9 @@ class ClusterSubscriber(RedisSubscriber):
                 return
             except StoreError as error:
                 logger.warning("%r: cannot subscribe again yet: %s", self._store, error)
+            except Exception:
+                # An extension may raise anything where it connects; it may be well the next time.
+                logger.exception("%r: cannot subscribe again yet", self._store)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
         self._returns.pop(wire, None)
