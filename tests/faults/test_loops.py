@@ -206,6 +206,7 @@ def test_two_live_loops_are_an_error_that_says_so_and_harms_nobody(url: str) -> 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_second_live_loop_is_refused_each_time_while_the_first_is_busy(servers: Servers, loop: str) -> None:
+    pytest.importorskip(loop)
     store = create_store(servers.url("valkey-tcp"))
     in_use, over = threading.Event(), threading.Event()
     refused: list[BaseException] = []
