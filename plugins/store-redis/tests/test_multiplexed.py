@@ -119,8 +119,8 @@ async def test_a_command_for_a_link_that_has_broken_is_told_so_and_not_left_wait
     else:
         link.data_received(last)
     assert link.closed
-    single, several = link.send(("A",)), link.send_batch([("B",), ("C",)])
-    for future in (single, several):
+    many = [link.send_patient(("A",)) for _ in range(2 * CHUNK)]
+    for future in (link.send(("A",)), link.send_batch([("B",), ("C",)]), *many):
         with pytest.raises(ConnectionFailed, match=r"(RESP|max number|was lost).*; the command was not sent") as caught:
             async with asyncio.timeout(10):
                 await future

@@ -189,7 +189,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
         unsent = self._unsent
         if not unsent or self._transport is None:
             if self.closed:
-                self._refuse_late()
+                self.loop.call_soon(self._refuse_late)  # not within ``send``, whose caller still counts on the queue
             return
         self._transport.write(b"".join(unsent) if len(unsent) > 1 else unsent[0])
         unsent.clear()
