@@ -226,6 +226,7 @@ class Proxy:
     def _accept(self, listener: socket.socket) -> None:
         with suppress(BlockingIOError, ConnectionAbortedError):
             accepted, _ = listener.accept()
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.accepted += 1
             fault = self._faults.popleft() if self._faults else self.default
             task = asyncio.ensure_future(self._serve(accepted, fault))
