@@ -9,7 +9,8 @@ it: no connection yet, an option, a namespace, a full buffer, a name that was no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -179,13 +180,17 @@ class RedisStore(Store):
         if not self.namespace:
             await self.execute("FLUSHDB")
             return
+        self.bind()
         cursor: Any = b"0"
-        while True:
-            cursor, keys = await self.execute("SCAN", cursor, "COUNT", _FLUSH_BATCH)
-            if keys:
-                await self.execute("UNLINK", *keys)
-            if int(cursor) == 0:
-                return
+        async with self._undecoded_link() as link:
+            while True:
+                # Keys need not be text.
+                scan = ("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+                cursor, keys = self.restore(scan, await send(link, await self.prepare(scan)))
+                if keys:
+                    await self.execute("UNLINK", *keys)
+                if int(cursor) == 0:
+                    return
 
     async def create_database(self, name: str) -> str:
         """Check that the server has a database of that number; Redis's databases are always there."""
@@ -280,14 +285,25 @@ class RedisStore(Store):
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
+        self.bind()
         prepared = await self.prepare(args)
         async with self._node.dedicated.lend() as link:
             link.leave_bytes()
             try:
-                return await send(link, prepared)
+                return self.restore(args, await send(link, prepared))
             finally:
                 # The next caller of this link may want its replies decoded.
                 link.close()
+
+    @asynccontextmanager
+    async def _undecoded_link(self) -> AsyncIterator[Link]:
+        # Not a dedicated one: callers that block may hold all of those for ever.
+        link = await self.open_link()
+        try:
+            link.leave_bytes()
+            yield link
+        finally:
+            link.close()
 
     # The slow path.
 
@@ -334,12 +350,8 @@ class RedisStore(Store):
         self._link = links[0] if direct else None
 
     async def _learn_keys(self) -> None:
-        async with self._node.dedicated.lend() as link:
-            link.leave_bytes()
-            try:
-                table = read_table(await send(link, ("COMMAND",)))
-            finally:
-                link.close()
+        async with self._undecoded_link() as link:
+            table = read_table(await send(link, ("COMMAND",)))
         self._keys = Namespace(self.namespace, self.encoding, table)
 
     def _abandon(self) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from store_core import PubSub, ReplyError, StoreClosed, StoreError, Timeout
 from store_core.pubsub import Subscriber, Subscriptions
+from store_redis.channels import add_to_channel, remove_from_channel
 from store_redis.errors import make
 from store_redis.link import Link
 
@@ -187,9 +188,8 @@ class RedisSubscriber(Subscriber):
 
     def _wire(self, name: str, pattern: bool) -> bytes:
         prefix = self._store.namespace
-        if pattern and prefix:
-            prefix = "".join(f"\\{character}" if character in "*?[]\\^" else character for character in prefix)
-        return (prefix + name).encode(self._store.encoding)
+        return (add_to_channel(name, prefix, pattern=pattern) if prefix else name).encode(self._store.encoding)
 
     def _name(self, wire: bytes) -> str:
-        return wire.decode(self._store.encoding, "replace").removeprefix(self._store.namespace)
+        name, prefix = wire.decode(self._store.encoding, "replace"), self._store.namespace
+        return remove_from_channel(name, prefix) if prefix else name
