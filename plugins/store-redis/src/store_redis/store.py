@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
     from store_core.store import Server
+    from store_redis.client import StoreRedis
 
 _FLUSH_BATCH = 1000
 
@@ -84,7 +85,7 @@ class RedisStore(Store):
         self._dials: set[asyncio.Timeout] = set()
         self._subscriber: RedisSubscriber | None = None
         self._keys: Namespace | None = None
-        self._client: redis.asyncio.Redis | None = None
+        self._client: StoreRedis | None = None
 
     @classmethod
     def path_parameters(cls, dsn: DSN) -> Mapping[str, str]:
@@ -275,7 +276,7 @@ class RedisStore(Store):
 
     def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
         """redis-py's connection class for this store's address, and its arguments."""
-        from store_redis.client import connection_kind
+        from store_redis.pool import connection_kind
 
         return connection_kind(self)
 
@@ -285,6 +286,8 @@ class RedisStore(Store):
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
+        if not self.params["decode_responses"]:
+            return await self.execute(*args)
         self.bind()
         prepared = await self.prepare(args)
         async with self._node.dedicated.lend() as link:
@@ -294,6 +297,17 @@ class RedisStore(Store):
             finally:
                 # The next caller of this link may want its replies decoded.
                 link.close()
+
+    async def take_undecoded(self) -> RedisWatch:
+        """A connection of one's own whose replies stay bytes; release it, and it is closed."""
+        self.bind()
+        link = await self._node.dedicated.take()
+        link.leave_bytes()
+        return RedisWatch(self._node.dedicated, link, changed=True)
+
+    def names_parameter(self, name: str) -> bool:
+        """Whether the parameter was given, in the connection string or beside it, rather than left to its default."""
+        return any(given == name for given, _ in self._dsn.query)
 
     @asynccontextmanager
     async def _undecoded_link(self) -> AsyncIterator[Link]:
@@ -358,23 +372,30 @@ class RedisStore(Store):
         self._node.abandon()
         self._learn.forget()
         self._dials.clear()
-        self._client = None
+        if self._client is not None:
+            self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
 
 
 class RedisWatch:
-    """The connection on which keys are watched."""
+    """The connection on which keys are watched.
 
-    def __init__(self, dedicated: DedicatedLinks, link: Link) -> None:
+    Attributes:
+        link: The connection.
+        changed: Whether its state is not what the next user expects: then it is closed instead of lent again.
+    """
+
+    def __init__(self, dedicated: DedicatedLinks, link: Link, *, changed: bool = False) -> None:
         self.link = link
+        self.changed = changed
         self._dedicated = dedicated
 
     async def release(self) -> None:
         """Stop watching and give the connection back; harmless after the transaction ran."""
         link = self.link
-        if link.closed or link.load():
-            # A reply is still under way: nobody else may get it.
+        if link.closed or self.changed or link.load():
+            # A reply may still be under way: nobody else may get it.
             link.close()
         else:
             # Nobody waits for the reply; the next user's command stands behind it in any case.
@@ -386,5 +407,6 @@ def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed:
     for index, reply in enumerate(queued):
         if isinstance(reply, ReplyError):
             reply.add_note(f"in command {index + 1} of {len(queued)} ({commands[index].name}); nothing was run")
+            reply.index = index
             return reply
     return executed
