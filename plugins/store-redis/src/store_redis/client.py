@@ -82,7 +82,8 @@ class StoreRedis(redis.asyncio.Redis):
     def forget_loop(self) -> None:
         """Drop everything that belongs to an event loop that is gone."""
         forget_connections(self.connection_pool)
-        self._singles.clear()
+        for single in list(self._singles):
+            single.forget_loop()
         self._usage_counter = 0
         self._usage_lock = asyncio.Lock()
         self._single_conn_lock = asyncio.Lock()
@@ -121,9 +122,15 @@ class SingleConnectionRedis(StoreRedis):
         if link is not None:
             link.close()
 
+    def forget_loop(self) -> None:
+        link, self._link, self._own = self._link, None, None
+        if link is not None:
+            link.abandon()
+        self._single_conn_lock = asyncio.Lock()
+
     async def _connected(self) -> RedisConnection:
+        self.store.bind()
         async with self._single_conn_lock:
-            self.store.bind()
             if self._own is None or self._link is None or self._link.closed:
                 self._link = await self.store.open_link()
                 # Some replies stay bytes whatever ``decode_responses`` says, so all are decoded here.

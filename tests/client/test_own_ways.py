@@ -1,0 +1,296 @@
+"""Where ``store.client()`` goes ways of its own: what it refuses, what it closes, losses, loops, and other networks."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import redis.asyncio
+import redis.exceptions
+from tests.conftest import eventually
+
+from store_core import ReplyError, Store, Unsupported, create_store
+
+Client = redis.asyncio.Redis
+
+
+@pytest.fixture
+async def store(own_valkey: str) -> AsyncIterator[Store]:
+    async with create_store(own_valkey) as store:
+        await store.execute("FLUSHALL")
+        yield store
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated")
+@pytest.mark.parametrize(
+    ("method", "args"),
+    [
+        ("auth", ("password",)),
+        ("client_reply", ("OFF",)),
+        ("client_tracking_on", ()),
+        ("client_tracking_off", ()),
+        ("psync", ("?", -1)),
+        ("quit", ()),
+        ("reset", ()),
+        ("select", (1,)),
+        ("sync", ()),
+    ],
+)
+async def test_what_would_change_the_shared_connection_is_refused(
+    store: Store, method: str, args: tuple[Any, ...]
+) -> None:
+    with pytest.raises(Unsupported):
+        await getattr(store.client(), method)(*args)
+    assert await store.client().ping() is True
+
+
+async def test_a_pipeline_with_a_refused_command_runs_nothing(store: Store) -> None:
+    for transaction in (True, False):
+        with pytest.raises(Unsupported, match="SELECT"):
+            await store.client().pipeline(transaction=transaction).set("k", 1).execute_command("SELECT", 1).execute()
+    assert await store.client().exists("k") == 0
+
+
+@pytest.mark.parametrize("value", [None, True, [1], {"a": 1}, object()])
+async def test_arguments_without_a_form_are_data_errors(store: Store, value: object) -> None:
+    client = store.client()
+    for attempt in (client.set("k", value), client.pipeline().set("k", value).execute()):
+        with pytest.raises(redis.exceptions.DataError):
+            await attempt
+
+
+async def test_a_dump_in_a_transaction_stays_bytes_where_replies_are_text(own_valkey: str, store: Store) -> None:
+    async with create_store(own_valkey, decode_responses=True) as text:
+        client = text.client()
+        await client.set("k", "é")
+        await client.hset("h", "f", "ü")
+        async with client.pipeline(transaction=True) as pipe:
+            await pipe.watch("k")
+            dumped = await pipe.dump("k")
+            pipe.multi()
+            replies = await pipe.get("k").dump("k").hgetall("h").execute()
+        assert replies == ["é", dumped, {"f": "ü"}]
+        assert await client.pipeline().dump("k").get("k").execute() == [dumped, "é"]
+        assert await client.restore("l", 0, dumped)
+        assert await client.get("l") == "é"
+
+
+async def test_an_error_keeps_the_code_that_redis_py_takes_off_its_text(store: Store) -> None:
+    await store.execute("SET", "text", "x")
+    with pytest.raises(ReplyError) as caught:
+        await store.client().incr("text")
+    assert (caught.value.code, str(caught.value)) == ("ERR", "value is not an integer or out of range")
+
+
+async def test_a_lost_connection_while_watching_is_a_watch_error(store: Store) -> None:
+    client = store.client()
+    async with client.pipeline() as pipe:
+        await pipe.watch("k")
+        identity = await pipe.client_id()
+        assert identity != await client.client_id()
+        assert await client.client_kill_filter(_id=identity) == 1
+        with pytest.raises(redis.exceptions.WatchError, match="occurred while watching"):
+            while True:
+                await pipe.get("k")
+        assert not pipe.watching
+        await pipe.watch("k")
+        pipe.multi()
+        pipe.set("k", 1)
+        assert await pipe.execute() == [True]
+
+
+async def test_a_lost_connection_at_the_end_is_no_watch_error_since_it_may_have_run(store: Store) -> None:
+    client = store.client()
+    async with client.pipeline() as pipe:
+        await pipe.watch("k")
+        identity = await pipe.client_id()
+        pipe.multi()
+        pipe.set("k", 1)
+        await client.client_kill_filter(_id=identity)
+        with pytest.raises(redis.exceptions.ConnectionError):
+            await pipe.execute()
+
+
+async def test_watches_are_given_back(own_valkey: str) -> None:
+    async with create_store(own_valkey, dedicated=1) as store:
+        client = store.client()
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                async with client.pipeline() as pipe:
+                    await pipe.watch("k")
+                    await pipe.select(3)  # whoever comes next must not be there
+            async with client.pipeline() as pipe:
+                await pipe.watch("k")
+                assert (await pipe.client_info())["db"] == 0
+                await pipe.execute()
+                assert await client.blpop("none", timeout=0.01) is None
+
+
+async def test_a_cancelled_watch_harms_nobody(own_valkey: str) -> None:
+    async with create_store(own_valkey, dedicated=1) as store:
+        client = store.client()
+
+        async def wait() -> None:
+            async with client.pipeline() as pipe:
+                await pipe.watch("k")
+                await pipe.blpop("never", timeout=0)
+
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(30), client.pipeline() as pipe:
+            await pipe.watch("k")
+            assert await pipe.get("k") is None
+
+
+async def test_quiet_does_not_end_a_monitor_or_a_subscription(own_valkey: str) -> None:
+    async with create_store(own_valkey, timeout=0.2) as store:
+        client = store.client()
+        async with client.monitor() as monitor, client.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe("c")
+            shown, heard = asyncio.create_task(anext(monitor.listen())), asyncio.create_task(anext(pubsub.listen()))
+            await eventually(lambda: client.pubsub_numsub("c"))
+            await asyncio.sleep(0.6)
+            await client.publish("c", "at last")
+            async with asyncio.timeout(30):
+                await shown
+                assert (await heard)["data"] == b"at last"
+
+
+async def test_closing_the_client_leaves_the_store_open(store: Store) -> None:
+    client = store.client()
+    async with client, client.pubsub() as pubsub:
+        await pubsub.subscribe("c")
+    await client.aclose()
+    await client.aclose(close_connection_pool=True)
+    assert await client.ping() is True
+    assert await store.ping()
+    assert store.client() is client
+    async with client.pubsub() as pubsub:
+        await pubsub.subscribe("c")
+        assert (await pubsub.get_message(timeout=10))["type"] == "subscribe"
+
+
+async def test_closing_the_store_closes_all_that_its_client_opened(own_valkey: str, store: Store) -> None:
+    async def connections() -> int:
+        return len([line for line in await store.client().client_list() if line["name"] == "busy"])
+
+    async with create_store(own_valkey, client_name="busy") as busy:
+        client = busy.client()
+        single, pubsub, pipe = client.client(), client.pubsub(), client.pipeline()
+        await single.ping()
+        await pubsub.subscribe("c")
+        await pipe.watch("k")
+        assert await connections() >= 3
+    await eventually(lambda: zero(connections))
+    await pubsub.aclose()
+
+
+async def zero(count: Any) -> bool:
+    return await count() == 0
+
+
+async def test_a_single_connection_opens_again_after_a_loss(store: Store) -> None:
+    async with store.client().client() as single:
+        identity = await single.client_id()
+        assert identity == await single.client_id() != await store.client().client_id()
+        assert single.client() is single
+        await store.client().client_kill_filter(_id=identity)
+        await eventually(lambda: reopened(single, identity))
+    assert await single.ping() is True
+    await single.aclose()
+
+
+async def reopened(single: Client, identity: int) -> bool:
+    try:
+        return await single.client_id() != identity
+    except redis.exceptions.ConnectionError:
+        return False
+
+
+async def test_nothing_shows_a_password(own_valkey: str) -> None:
+    async with create_store(own_valkey, username="ada", password="secret") as store:
+        client = store.client()
+        for thing in (client, client.pipeline(), client.pubsub(), client.client(), client.connection_pool):
+            assert "secret" not in repr(thing)
+        for attempt in (client.ping(), client.pubsub().subscribe("c"), client.client().ping()):
+            with pytest.raises(redis.exceptions.AuthenticationError) as caught:
+                await attempt
+            assert "secret" not in str(caught.value)
+
+
+async def test_nobody_there_is_a_connection_error() -> None:
+    async with create_store("redis://127.0.0.1:1") as store:
+        client = store.client()
+        for attempt in (client.ping(), client.pipeline().get("k").execute(), client.pipeline().watch("k")):
+            with pytest.raises(redis.exceptions.ConnectionError):
+                await attempt
+
+
+async def test_no_reply_in_time_is_a_timeout_error(own_valkey: str) -> None:
+    async with create_store(own_valkey, timeout=0.2) as store, create_store(own_valkey) as other:
+        client = store.client()
+        await client.ping()
+        await other.client().client_pause(10_000, all=False)
+        try:
+            with pytest.raises(redis.exceptions.TimeoutError):
+                await client.set("k", 1)
+        finally:
+            await other.client().client_unpause()
+
+
+PROGRAM = """
+import asyncio, gc
+from store_core import create_store
+
+store = create_store({url!r}, namespace={namespace!r})
+client = store.client()
+kept = []
+
+async def use(number):
+    assert store.client() is client
+    assert await client.set("key", number)
+    pubsub = client.pubsub(ignore_subscribe_messages=True)
+    await pubsub.subscribe("channel")
+    assert (await pubsub.get_message(timeout=10)) is None
+    assert await client.publish("channel", number) == 1
+    message = await pubsub.get_message(timeout=10)
+    assert message["data"] == b"%d" % number, message
+    single = client.client()
+    assert await single.get("key") == b"%d" % number
+    pipe = client.pipeline()
+    await pipe.watch("key")
+    async with client.lock("lock", timeout=10):
+        async with client.pipeline() as other:
+            await other.watch("key")
+            other.multi()
+            assert await other.get("key").execute() == [b"%d" % number]
+    kept.append((pubsub, single, pipe))  # the loop ends with all of them open
+
+for number in range(3):
+    asyncio.run(use(number))
+    gc.collect()
+asyncio.run(store.close())
+kept.clear()
+gc.collect()
+print("done")
+"""
+
+
+@pytest.mark.parametrize("namespace", ["", "shop:"])
+def test_one_client_serves_one_loop_after_another_without_a_warning(own_valkey: str, namespace: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", PROGRAM.format(url=own_valkey, namespace=namespace)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "done\n", done.stderr
+    assert done.stderr == ""
