@@ -86,6 +86,13 @@ async def test_an_error_keeps_the_code_that_redis_py_takes_off_its_text(store: S
     assert (caught.value.code, str(caught.value)) == ("ERR", "value is not an integer or out of range")
 
 
+async def test_a_name_of_two_words_that_was_sent_as_one_does_no_harm(store: Store) -> None:
+    with pytest.raises(ReplyError):
+        await store.execute("CLIENT ID")
+    client = store.client()
+    assert await client.client_id() == await client.client_id() == await client.execute_command("CLIENT ID")
+
+
 async def test_a_lost_connection_while_watching_is_a_watch_error(store: Store) -> None:
     client = store.client()
     async with client.pipeline() as pipe:

@@ -10,14 +10,15 @@ Where redis-py differs on purpose: a transaction whose EXEC was lost with the co
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.client import Pipeline
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import ResponseError
 
-from store_core import Command, ConnectionFailed, ReplyError, StoreClosed, Timeout, TransactionAborted, Unsupported
-from store_redis.commands import REFUSED, instead, route, upper
+from store_core import Command, ConnectionFailed, ReplyError, StoreClosed, Timeout, TransactionAborted
+from store_redis.commands import REFUSED, route, upper
 from store_redis.connection import RedisConnection, until_writable
 from store_redis.encoding import decoded, split_name
 from store_redis.errors import in_redis_pys_words, make
@@ -124,31 +125,32 @@ class StorePipeline(Pipeline):
                 script.sha = await self._client.script_load(script.script)
 
     async def _in_transaction(self, stack: Stack) -> list[Any]:
-        # As redis-py has it: a command with a reply for nothing (MGET of no keys) is not sent.
-        sent = [index for index, (_, options) in enumerate(stack) if EMPTY_RESPONSE not in options]
-        commands = [Command(split_name(stack[index][0])) for index in sent]
+        if any(EMPTY_RESPONSE in options for _, options in stack):
+            return await self._with_empty_responses(stack)
         undecoded = await self._leave_bytes(stack)
         try:
-            replies = await self.store.execute_transaction(commands, self._watch)
+            replies = await self.store.execute_transaction(
+                [Command(split_name(args)) for args, _ in stack], self._watch
+            )
         except TransactionAborted as error:
             raise make(TransactionAborted, "Watched variable changed.") from error
         except ReplyError as error:
             refused = in_redis_pys_words(error)
             if error.index is not None:
-                place = sent[error.index]
-                self.annotate_exception(refused, place + 1, stack[place][0])
+                at_fault = stack[error.index]
+                place = next(place for place, entry in enumerate(self.command_stack, 1) if entry is at_fault)
+                self.annotate_exception(refused, place, at_fault[0])
             raise refused from error.__cause__
         self.watching = False
-        answers = dict(zip(sent, self._decoded(stack, sent, replies) if undecoded else replies, strict=True))
-        return [
-            answers[index] if index in answers else options[EMPTY_RESPONSE] for index, (_, options) in enumerate(stack)
-        ]
+        return self._decoded(stack, replies) if undecoded else replies
+
+    async def _with_empty_responses(self, stack: Stack) -> list[Any]:
+        """As redis-py has it: a command with a reply for nothing (MGET of no keys) is not sent."""
+        replies = iter(await self._in_transaction([entry for entry in stack if EMPTY_RESPONSE not in entry[1]]))
+        return [options[EMPTY_RESPONSE] if EMPTY_RESPONSE in options else next(replies) for _, options in stack]
 
     async def _in_pipeline(self, stack: Stack) -> list[Any]:
         commands = [split_name(args) for args, _ in stack]
-        for command in commands:
-            if route(command) == REFUSED:
-                raise Unsupported(f"a pipeline of {self.store.name}", upper(command[0]), instead(command))
         if not await self._leave_bytes(stack):
             return await self.store.execute_pipeline([Command(command) for command in commands])
         assert self._watch is not None
@@ -157,7 +159,7 @@ class StorePipeline(Pipeline):
         await until_writable(link, link.timeout)
         replies = await link.send_batch(prepared)
         restored = [self.store.restore(args, reply) for args, reply in zip(commands, replies, strict=True)]
-        return self._decoded(stack, range(len(stack)), restored)
+        return self._decoded(stack, restored)
 
     async def _leave_bytes(self, stack: Stack) -> bool:
         """Whether the connection leaves replies as bytes, because some of them must not be decoded."""
@@ -170,25 +172,30 @@ class StorePipeline(Pipeline):
             self._watch.changed = True
         return True
 
-    def _decoded(self, stack: Stack, sent: Any, replies: list[Any]) -> list[Any]:
+    def _decoded(self, stack: Stack, replies: list[Any]) -> list[Any]:
         return [
-            reply if NEVER_DECODE in stack[index][1] else decoded(reply, self.store.encoding)
-            for index, reply in zip(sent, replies, strict=True)
+            reply if NEVER_DECODE in options else decoded(reply, self.store.encoding)
+            for (_, options), reply in zip(stack, replies, strict=True)
         ]
 
     async def _results(self, stack: Stack, replies: list[Any], raise_on_error: bool) -> list[Any]:
         """What redis-py makes of the replies: its errors, its callbacks."""
+        if any(isinstance(reply, Exception) for reply in replies):
+            replies = self._in_redis_pys_words(stack, replies)
+            if raise_on_error:
+                self.raise_first_error(self.command_stack, replies)
+        parse = self._client.parse
+        values = [
+            reply if isinstance(reply, Exception) else parse(args[0], reply, options)
+            for (args, options), reply in zip(stack, replies, strict=True)
+        ]
+        return [await value if inspect.isawaitable(value) else value for value in values]
+
+    def _in_redis_pys_words(self, stack: Stack, replies: list[Any]) -> list[Any]:
         answers = [in_redis_pys_words(reply) if isinstance(reply, ReplyError) else reply for reply in replies]
         for index, (answer, (_, options)) in enumerate(zip(answers, stack, strict=True)):
-            if not isinstance(answer, Exception):
-                continue
-            if EMPTY_RESPONSE in options and isinstance(answer, ResponseError):
+            if isinstance(answer, ResponseError) and EMPTY_RESPONSE in options:
                 answers[index] = options[EMPTY_RESPONSE]
-            elif not isinstance(answer, ResponseError):
+            elif isinstance(answer, Exception) and not isinstance(answer, ResponseError):
                 raise answer  # a server that is loading, or wants a password: no reply to the command
-        if raise_on_error:
-            self.raise_first_error(self.command_stack, answers)
-        return [
-            answer if isinstance(answer, Exception) else await self._client.parsed(args[0], answer, options)
-            for answer, (args, options) in zip(answers, stack, strict=True)
-        ]
+        return answers
