@@ -78,7 +78,7 @@ def pipelines(transaction: bool) -> None:
     @scenario
     async def a_refused_command_is_named(client: Client) -> Any:
         pipe = client.pipeline(transaction=transaction)
-        pipe.set("a", 1).mget([]).execute_command("GET").execute_command("NO SUCH", "command")
+        pipe.set("a", 1).execute_command("GET").execute_command("NO SUCH", "command")
         return await failure(pipe.execute()), await client.get("a")
 
     @scenario

@@ -55,6 +55,12 @@ async def test_a_pipeline_with_a_refused_command_runs_nothing(store: Store) -> N
     assert await store.client().exists("k") == 0
 
 
+async def test_a_refusal_after_a_command_that_is_not_sent_names_the_right_one(store: Store) -> None:
+    pipe = store.client().pipeline()
+    with pytest.raises(redis.exceptions.ResponseError, match=r"Command # 3 \(GET\) of pipeline caused error: "):
+        await pipe.set("k", 1).mget([]).execute_command("GET").execute()
+
+
 @pytest.mark.parametrize("value", [None, True, [1], {"a": 1}, object()])
 async def test_arguments_without_a_form_are_data_errors(store: Store, value: object) -> None:
     client = store.client()
