@@ -1,8 +1,8 @@
 """A client of a store with a namespace sees what redis-py's own client sees on a server without others.
 
-The calls of ``data_cases`` run through ``store.client()`` in a namespace, and through plain redis-py; every call in
-three ways: alone, in a pipeline, and while a key is watched. The replies must be the same, and every key on the server
-must have the prefix.
+The calls of ``data_cases`` run through ``store.client()`` in a namespace, and through plain redis-py: alone, in a
+pipeline, in a transaction, while a key is watched, and on a connection of its own. The replies must be the same, and
+every key on the server must have the prefix.
 """
 
 from __future__ import annotations
@@ -69,7 +69,12 @@ async def while_watching(client: Client, call: Call) -> Any:
         return await getattr(pipe, call.method)(*call.args, **call.options)
 
 
-WAYS = [alone, in_a_pipeline, in_a_transaction, while_watching]
+async def on_one_connection(client: Client, call: Call) -> Any:
+    async with client.client() as single:
+        return await alone(single, call)
+
+
+WAYS = [alone, in_a_pipeline, in_a_transaction, while_watching, on_one_connection]
 
 
 async def outcome(client: Client, way: Any, call: Call) -> Any:
@@ -100,7 +105,7 @@ async def test_the_namespace_is_not_seen(clients: tuple[Client, Client], family:
     theirs, ours = clients
     differences = []
     for call in family.calls:
-        if call.method in ELSEWHERE or (way is not alone and call.method.endswith("_iter")):
+        if call.method in ELSEWHERE or (way not in (alone, on_one_connection) and call.method.endswith("_iter")):
             continue
         if call.method == "dump" and way is in_a_transaction:
             continue  # redis-py cannot read it where replies are text
@@ -112,3 +117,27 @@ async def test_the_namespace_is_not_seen(clients: tuple[Client, Client], family:
         if outside or got != expected:
             differences.append(f"{call}\n  redis-py: {expected!r}\n  store:    {got!r}\n  outside:  {outside}")
     assert not differences, "\n".join(differences)
+
+
+async def test_keyspace_notifications_are_of_the_namespace(clients: tuple[Client, Client]) -> None:
+    theirs, ours = clients
+    await theirs.config_set("notify-keyspace-events", "KA")
+    try:
+        async with ours.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.psubscribe("__keyspace@0__:k*")
+            await pubsub.get_message(timeout=10)
+            await theirs.set("k1", "outside")
+            await ours.set("k2", "inside")
+            message = None
+            while message is None:
+                message = await pubsub.get_message(timeout=1)
+            names = (message["pattern"], message["channel"], message["data"])
+            assert [name if isinstance(name, str) else name.decode() for name in names] == [
+                "__keyspace@0__:k*",
+                "__keyspace@0__:k2",
+                "set",
+            ]
+            with pytest.raises(Unsupported, match="every key"):
+                await pubsub.subscribe("__keyevent@0__:set")
+    finally:
+        await theirs.config_set("notify-keyspace-events", "")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store_core import ArgumentError, Store, Unsupported
+from store_core import ArgumentError, ReplyError, Store, Unsupported
 from store_redis.keyspecs import CommandKeys
 from store_redis.namespace import Namespace
 
@@ -121,6 +121,25 @@ async def test_a_connection_of_ones_own_has_the_prefix(spaced: Store, store: Sto
         await connection.execute("SET", "k", 1)
         assert await connection.execute("KEYS", "*") == [b"k"]
     assert await store.execute("KEYS", "*") == [(PREFIX + "k").encode()]
+
+
+async def test_a_transaction_on_a_connection_of_ones_own_brings_replies_without_the_prefix(spaced: Store) -> None:
+    async with await spaced.connect() as connection:
+        await connection.execute("RPUSH", "k", 1, 2)
+        assert await connection.execute("MULTI") == b"OK"
+        assert await connection.execute("KEYS", "*") == b"QUEUED"
+        assert await connection.execute("LMPOP", 1, "k", "LEFT") == b"QUEUED"
+        assert await connection.execute("GET", "k") == b"QUEUED"
+        keys, popped, wrong = await connection.execute("EXEC")
+        assert (keys, popped) == ([b"k"], [b"k", [b"1"]])
+        assert isinstance(wrong, ReplyError)
+        assert await connection.execute("KEYS", "*") == [b"k"]
+        await connection.execute("MULTI")
+        with pytest.raises(ReplyError):
+            await connection.execute("GET")
+        with pytest.raises(ReplyError, match="EXECABORT"):
+            await connection.execute("EXEC")
+        assert await connection.execute("KEYS", "*") == [b"k"]
 
 
 @pytest.mark.parametrize("name", ["FLUSHDB", "flushall", b"RANDOMKEY", "SwapDB"])

@@ -97,7 +97,8 @@ class Namespace:
     def restore(self, args: tuple[Any, ...], reply: Any) -> Any:
         """The reply without the prefix, for commands whose replies carry keys."""
         restore = _RESTORES.get(_with_subcommand(upper(args[0]), args))
-        return reply if restore is None or reply is None or isinstance(reply, Exception) else restore(self, reply)
+        # An error, nothing, or "QUEUED" carries no keys.
+        return restore(self, reply) if restore is not None and isinstance(reply, list | dict) else reply
 
     def restore_message(self, message: Any) -> Any:
         """A pub/sub message or confirmation without the prefix; any other reply as it is."""
