@@ -8,6 +8,7 @@ every key on the server must have the prefix.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.client.cases import Call, Family, typed, unordered
 from tests.client.data_cases import DATA
 
 from store_core import Unsupported, create_store
+from store_redis.namespace import BEYOND
 
 Client = redis.asyncio.Redis
 
@@ -141,3 +143,8 @@ async def test_keyspace_notifications_are_of_the_namespace(clients: tuple[Client
                 await pubsub.subscribe("__keyevent@0__:set")
     finally:
         await theirs.config_set("notify-keyspace-events", "")
+
+
+def test_the_page_names_what_is_refused() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "namespaces.md").read_text()
+    assert [name for name in BEYOND if f"`{name}`" not in page] == []

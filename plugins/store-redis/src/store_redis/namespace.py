@@ -19,7 +19,7 @@ from store_redis.keyspecs import CommandKeys
 _WHERE = "a store with a namespace"
 
 #: Commands, or their subcommands, that reach beyond a namespace: they delete, replace or name others' keys.
-_BEYOND = frozenset(
+BEYOND = frozenset(
     {
         "CLUSTER FLUSHSLOT",
         "CLUSTER GETKEYSINSLOT",
@@ -84,7 +84,7 @@ class Namespace:
         rewrite = _REWRITES.get(rule)
         if rewrite is not None:
             return rewrite(self, args)
-        if rule in _BEYOND:
+        if rule in BEYOND:
             raise Unsupported(_WHERE, rule, "it reaches beyond the namespace")
         if name in _CHANNELS:
             return (args[0], *map(self.add_channel, args[1:]))

@@ -76,7 +76,9 @@ def make_pool(store: RedisStore) -> ConnectionPool:
     kind, where = store.redis_connection()
     if store.namespace:
         kind = type(f"Prefixed{kind.__name__}", (_Prefixed, kind), {"store": store})
-    params = store.params
+    params, defaults = store.params, inspect.signature(redis.asyncio.Redis.__init__).parameters
+    # Before redis-py 8 a subscription that hears nothing for so long fails; there its own default is none.
+    waits = defaults["socket_timeout"].default is not None
     return ConnectionPool(
         connection_class=kind,
         db=params["db"],
@@ -86,8 +88,8 @@ def make_pool(store: RedisStore) -> ConnectionPool:
         encoding=params["encoding"],
         decode_responses=params["decode_responses"],
         protocol=_protocol(store),
-        retry=copy.deepcopy(inspect.signature(redis.asyncio.Redis.__init__).parameters["retry"].default),
-        socket_timeout=params["timeout"] or None,
+        retry=copy.deepcopy(defaults["retry"].default),
+        socket_timeout=(params["timeout"] or None) if waits else None,
         socket_connect_timeout=params["timeout"] or None,
         **where,
     )
