@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -162,15 +163,41 @@ async def test_a_cancelled_watch_harms_nobody(own_valkey: str) -> None:
             assert await pipe.get("k") is None
 
 
+async def test_a_pipeline_that_is_forgotten_gives_its_connection_back(own_valkey: str) -> None:
+    async with create_store(own_valkey, dedicated=1) as store:
+        for collect in (gc.collect, lambda: asyncio.to_thread(gc.collect)):
+            pipe = store.client().pipeline()
+            await pipe.watch("k")
+            del pipe
+            await asyncio.gather(*filter(asyncio.iscoroutine, [collect()]))
+            async with asyncio.timeout(30), store.client().pipeline() as other:
+                await other.watch("k")
+
+
+async def test_a_cancelled_wait_on_a_single_connection_holds_up_nothing(store: Store) -> None:
+    async with store.client().client() as single:
+        waiting = asyncio.create_task(single.blpop("never", timeout=0))
+        await eventually(lambda: blocked(store))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        async with asyncio.timeout(2):
+            assert await single.ping() is True
+
+
+async def blocked(store: Store) -> bool:
+    return any("b" in entry["flags"] for entry in await store.client().client_list())
+
+
 async def test_quiet_does_not_end_a_monitor_or_a_subscription(own_valkey: str) -> None:
     async with create_store(own_valkey, timeout=0.2) as store:
         client = store.client()
         async with client.monitor() as monitor, client.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe("c")
             shown, heard = asyncio.create_task(anext(monitor.listen())), asyncio.create_task(anext(pubsub.listen()))
-            await eventually(lambda: client.pubsub_numsub("c"))
             await asyncio.sleep(0.6)
-            await client.publish("c", "at last")
+            while not await client.publish("c", "at last"):
+                await asyncio.sleep(0.01)
             async with asyncio.timeout(30):
                 await shown
                 assert (await heard)["data"] == b"at last"
@@ -269,6 +296,7 @@ kept = []
 async def use(number):
     assert store.client() is client
     assert await client.set("key", number)
+    assert not client.connection_pool._in_use_connections
     pubsub = client.pubsub(ignore_subscribe_messages=True)
     await pubsub.subscribe("channel")
     assert (await pubsub.get_message(timeout=10)) is None

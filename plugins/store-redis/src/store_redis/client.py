@@ -18,7 +18,8 @@ import redis.asyncio
 from redis.asyncio.connection import ConnectionPool
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
-from store_core import ReplyError
+from store_core import ReplyError, Timeout
+from store_redis.commands import WAITS, upper
 from store_redis.connection import RedisConnection
 from store_redis.encoding import decoded, split_name
 from store_redis.errors import in_redis_pys_words
@@ -176,6 +177,11 @@ class SingleConnectionRedis(StoreRedis):
             if EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
             raise in_redis_pys_words(error) from error.__cause__
+        except (asyncio.CancelledError, Timeout):
+            if upper(split_name(args)[0]) in WAITS:
+                # Its reply may come in an hour, and all the others behind it.
+                connection.link.close()
+            raise
         return await self.parsed(args[0], decoded(response, self.store.encoding) if decoding else response, options)
 
     def client(self) -> SingleConnectionRedis:

@@ -42,6 +42,12 @@ class StorePipeline(Pipeline):
         self._client = client
         self._watch: RedisWatch | None = None
 
+    def __del__(self) -> None:  # type: ignore[override]
+        # One that was never executed nor reset would keep a dedicated connection for ever.
+        watch = getattr(self, "_watch", None)
+        if watch is not None:
+            watch.forget()
+
     @property
     def store(self) -> RedisStore:
         """The store that it belongs to."""

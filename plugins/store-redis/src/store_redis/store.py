@@ -419,6 +419,15 @@ class RedisWatch:
             link.send(("UNWATCH",)).cancel()
         self._dedicated.give_back(link)
 
+    def forget(self) -> None:
+        """Close the connection for a user who was collected as garbage, on whatever thread that happens."""
+        if not self.link.loop.is_closed():
+            self.link.loop.call_soon_threadsafe(self._drop)
+
+    def _drop(self) -> None:
+        self.link.close()
+        self._dedicated.give_back(self.link)
+
 
 def _check_collected(command: Command, where: str) -> None:
     """Raise for a command that cannot be sent, before any of those collected with it has run."""
