@@ -58,13 +58,15 @@ class RedisConnection(Connection):
                 reply = await wait_blocking(self.link, sent, timeout)
             else:
                 reply = await send(self.link, sent, timeout)
-        except ReplyError:
+        except ReplyError as error:
+            # A script that fails half-way has written the first half.
+            self._store.restore(args, error)
             self._queued = None if name in _ENDS_MULTI else self._queued
             raise
         return self._restored(name, args, reply)
 
     def _restored(self, name: str, args: tuple[Any, ...], reply: Any) -> Any:
-        queued = self._queued
+        queued, reply = self._queued, self._store.restore(args, reply)
         if name == "MULTI":
             self._queued = []
         elif name in _ENDS_MULTI:
@@ -73,8 +75,6 @@ class RedisConnection(Connection):
                 return [self._store.restore(waited, part) for waited, part in zip(queued, reply, strict=True)]
         elif queued is not None:
             queued.append(args)
-        else:
-            return self._store.restore(args, reply)
         return reply
 
     async def close(self) -> None:
