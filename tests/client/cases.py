@@ -51,11 +51,6 @@ def unordered(value: Any) -> Any:
     return typed(value)
 
 
-def unordered_fields(value: Any) -> Any:
-    """A dictionary whose values are lists in any order."""
-    return {name: unordered(part) for name, part in value.items()}
-
-
 def shape(value: Any) -> Any:
     """The types within a reply, and the keys of its dictionaries."""
     if isinstance(value, dict):

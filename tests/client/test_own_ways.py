@@ -7,16 +7,20 @@ import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio
 import redis.exceptions
 from tests.conftest import eventually
+from tests.faults.test_tls import OPENSSL, Terminator, certificates, server_context
 
-from store_core import ReplyError, Store, Unsupported, create_store
+from store_core import DSN, ConnectionLost, ReplyError, Store, Unsupported, create_store
 
 Client = redis.asyncio.Redis
+
+__all__ = ["certificates"]  # a fixture
 
 
 @pytest.fixture
@@ -117,16 +121,59 @@ async def test_a_lost_connection_while_watching_is_a_watch_error(store: Store) -
         assert await pipe.execute() == [True]
 
 
-async def test_a_lost_connection_at_the_end_is_no_watch_error_since_it_may_have_run(store: Store) -> None:
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_lost_connection_at_the_end_is_a_watch_error_only_where_nothing_was_sent(
+    store: Store, written: bool
+) -> None:
     client = store.client()
     async with client.pipeline() as pipe:
         await pipe.watch("k")
         identity = await pipe.client_id()
         pipe.multi()
         pipe.set("k", 1)
-        await client.client_kill_filter(_id=identity)
-        with pytest.raises(redis.exceptions.ConnectionError):
-            await pipe.execute()
+        if not written:
+            link = pipe._watch.link
+            await client.client_kill_filter(_id=identity)
+            await eventually(lambda: link.closed)
+            with pytest.raises(redis.exceptions.WatchError, match="A ConnectionError occurred while watching"):
+                await pipe.execute()
+            return
+        await client.client_pause(30_000, all=False)
+        try:
+            running = asyncio.create_task(pipe.execute())
+            await eventually(lambda: blocked(store))
+            await client.client_kill_filter(_id=identity)
+            with pytest.raises(redis.exceptions.ConnectionError) as caught:
+                await running
+            assert isinstance(caught.value, ConnectionLost)
+        finally:
+            await client.client_unpause()
+
+
+async def test_a_single_connection_that_is_forgotten_is_closed_and_told_of(own_valkey: str, store: Store) -> None:
+    single = store.client().client()
+    identity = await single.client_id()
+    holder = [single]
+    del single
+    with pytest.warns(ResourceWarning, match="unclosed <SingleConnectionRedis"):
+        holder.clear()
+    await eventually(lambda: gone(store, identity))
+
+
+async def gone(store: Store, identity: int) -> bool:
+    return not await store.client().client_list(client_id=[identity])
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="certificates are made with the openssl binary")
+async def test_a_certificates_other_name_holds_for_subscriptions_too(certificates: Path, own_valkey: str) -> None:
+    port = DSN.parse(own_valkey).hosts[0].port
+    assert port is not None
+    async with Terminator(server_context(certificates, "other"), port) as tls_port:
+        params = {"tls_ca_file": str(certificates / "other.crt"), "tls_server_name": "elsewhere.example"}
+        async with create_store(f"rediss://127.0.0.1:{tls_port}", **params) as store, store.client().pubsub() as pubsub:
+            await pubsub.subscribe("c")
+            assert (await pubsub.get_message(timeout=10))["type"] == "subscribe"
+            assert await store.client().publish("c", "x") == 1
 
 
 async def test_watches_are_given_back(own_valkey: str) -> None:

@@ -84,6 +84,20 @@ async def test_every_method_answers_the_same(clients: tuple[Client, Client], fam
     assert not differences, "\n".join(differences)
 
 
+@pytest.mark.parametrize("family", DATA, ids=lambda family: family.name)
+async def test_a_cache_changes_no_answer(own_valkey: str, family: Family) -> None:
+    differences = []
+    async with (
+        create_store(own_valkey, protocol=3, cache=1000) as store,
+        redis.asyncio.Redis.from_url(own_valkey, protocol=3) as theirs,
+    ):
+        for call in family.calls:
+            expected = await prepared(theirs, family.given, call), await outcome(theirs, call)
+            got = await prepared(store.client(), family.given, call), await outcome(store.client(), call)
+            differences += [f"{call}: {pair}" for pair in zip(expected, got, strict=True) if differs(*pair)]
+    assert not differences, "\n".join(differences)
+
+
 async def test_there_are_more_than_two_hundred_and_fifty_methods_and_they_answer(
     own_valkey: str, record_property: Callable[[str, object], None]
 ) -> None:

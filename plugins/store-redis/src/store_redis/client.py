@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -163,6 +164,13 @@ class SingleConnectionRedis(StoreRedis):
 
     _link: Link | None = None
     _own: RedisConnection | None = None
+
+    def __del__(self) -> None:  # type: ignore[override]
+        link = self._link
+        if link is not None and not link.closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            if not link.loop.is_closed():
+                link.loop.call_soon_threadsafe(link.close)
 
     async def initialize(self) -> SingleConnectionRedis:
         await self._connected()

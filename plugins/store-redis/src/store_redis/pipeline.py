@@ -4,8 +4,8 @@ What was collected goes out in one write: through ``store.execute_transaction`` 
 ``store.execute_pipeline``. WATCH takes a dedicated connection of the store's until the pipeline is reset. Replies,
 errors, their annotations ("Command # 1 (…) of pipeline caused error: …") and when they are raised are redis-py's.
 
-Where redis-py differs on purpose: a transaction whose EXEC was lost with the connection raises ``ConnectionError``, not
-``WatchError``: it may have run, and ``client.transaction()`` would run it again.
+One difference is on purpose: a transaction whose EXEC was sent and whose connection was lost raises ``ConnectionError``,
+not ``WatchError``: it may have run, and ``client.transaction()`` would run it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from redis.asyncio.client import Pipeline
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import ResponseError
 
-from store_core import Command, ConnectionFailed, ReplyError, StoreClosed, Timeout, TransactionAborted
+from store_core import Command, ConnectionFailed, ConnectionLost, ReplyError, StoreClosed, Timeout, TransactionAborted
 from store_redis.commands import REFUSED, route, upper
 from store_redis.connection import RedisConnection, until_writable
 from store_redis.encoding import decoded, split_name
@@ -99,10 +99,8 @@ class StorePipeline(Pipeline):
         try:
             return await RedisConnection(self.store, watch.link).execute(*sent)
         except (ConnectionFailed, StoreClosed, Timeout) as error:
-            # The watch ended with the connection. redis-py says so with its own names of errors.
             await self.reset()
-            kind = "TimeoutError" if isinstance(error, Timeout) else "ConnectionError"
-            raise make(TransactionAborted, f"A {kind} occurred while watching one or more keys") from error
+            raise _watch_lost(error) from error
 
     # At the end: everything in one write.
 
@@ -140,6 +138,10 @@ class StorePipeline(Pipeline):
             )
         except TransactionAborted as error:
             raise make(TransactionAborted, "Watched variable changed.") from error
+        except ConnectionFailed as error:
+            if self._watch is None or isinstance(error, ConnectionLost):
+                raise
+            raise _watch_lost(error) from error  # nothing was sent, so it may be tried again
         except ReplyError as error:
             refused = in_redis_pys_words(error)
             if error.index is not None:
@@ -205,3 +207,9 @@ class StorePipeline(Pipeline):
             elif isinstance(answer, Exception) and not isinstance(answer, ResponseError):
                 raise answer  # a server that is loading, or wants a password: no reply to the command
         return answers
+
+
+def _watch_lost(error: Exception) -> TransactionAborted:
+    # The watch ended with the connection. redis-py says so with its own names of errors.
+    kind = "TimeoutError" if isinstance(error, Timeout) else "ConnectionError"
+    return make(TransactionAborted, f"A {kind} occurred while watching one or more keys")
