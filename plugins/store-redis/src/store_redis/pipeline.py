@@ -4,8 +4,8 @@ What was collected goes out in one write: through ``store.execute_transaction`` 
 ``store.execute_pipeline``. WATCH takes a dedicated connection of the store's until the pipeline is reset. Replies,
 errors, their annotations ("Command # 1 (…) of pipeline caused error: …") and when they are raised are redis-py's.
 
-One difference is on purpose: a transaction that was sent, and whose connection was lost, raises ``ConnectionError``, not
-``WatchError``: it may have run, and ``client.transaction()`` would run it again.
+One difference is on purpose: a transaction that was sent, and whose connection was lost, raises ``ConnectionError`` and
+not ``WatchError``: it may have run, and ``client.transaction()`` would run it again.
 """
 
 from __future__ import annotations
