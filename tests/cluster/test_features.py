@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis.exceptions
 from tests.cluster.servers import HOST, ClusterServers
+from tests.conftest import eventually
 
 from store_core import (
     Capability,
@@ -451,3 +452,35 @@ async def test_a_cluster_of_this_machine_is_started_and_stopped() -> None:
             await gone.ping()
     with pytest.raises(Unsupported):
         await start_store("rediss+cluster://127.0.0.1:0")
+
+
+async def test_a_client_of_one_connection_has_one_to_each_node_that_it_needs(cluster: ClusterServers) -> None:
+    async with create_store(cluster.url, decode_responses=True) as store:
+        single = store.client().client()
+        assert await single.client_setname("single") is True  # a state of the connection is that of its first node
+        for key in KEYS:
+            await single.set(key, key)
+        assert [await single.get(key) for key in KEYS] == KEYS
+        assert isinstance(await single.dump(KEYS[0]), bytes)
+        await single.aclose()
+        await eventually(lambda: not any("name=single" in server.run("CLIENT LIST") for server in cluster.servers))
+
+
+async def test_replies_that_are_not_text_stay_bytes_wherever_they_come_from(cluster: ClusterServers) -> None:
+    async with create_store(cluster.url, decode_responses=True) as store:
+        client = store.client()
+        await client.mset({key: key for key in KEYS})
+        piped = await client.pipeline(transaction=False).dump(KEYS[0]).get(KEYS[1]).dump(KEYS[2]).execute()
+        assert [type(reply) for reply in piped] == [bytes, str, bytes]
+        assert [type(reply) for reply in await client.pipeline().dump(KEYS[0]).get(KEYS[0]).execute()] == [bytes, str]
+
+
+async def test_flushing_a_namespace_takes_its_keys_from_every_node(
+    store: ClusterStore, cluster: ClusterServers
+) -> None:
+    await store.execute("MSET", *(part for key in KEYS for part in (f"other:{key}", 1)))
+    async with create_store(cluster.url, namespace="mine:", decode_responses=True) as mine:
+        await mine.execute("MSET", *(part for key in KEYS for part in (key, 1)))
+        await mine.execute("SET", b"\xff", 1)
+        await mine.flush()
+        assert await store.execute("DBSIZE") == len(KEYS)

@@ -111,6 +111,24 @@ def test_cancelled_callers_keep_their_place(cancelled: list[bool], size: int) ->
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("last", [b"garbage\r\n", b"-ERR max number of clients reached\r\n", None])
+async def test_a_command_for_a_link_that_has_broken_is_told_so_and_not_left_waiting(last: bytes | None) -> None:
+    link, wire = make_link()
+    if last is None:
+        link.connection_lost(None)
+    else:
+        link.data_received(last)
+    assert link.closed
+    many = [link.send_patient(("A",)) for _ in range(2 * CHUNK)]
+    for future in (link.send(("A",)), link.send_batch([("B",), ("C",)]), *many):
+        with pytest.raises(ConnectionFailed, match=r"(RESP|max number|was lost).*; the command was not sent") as caught:
+            async with asyncio.timeout(10):
+                await future
+        assert not isinstance(caught.value, ConnectionLost)
+    assert wire.writes == []
+    assert link.load() == 0
+
+
 async def test_errors_are_raised_for_their_caller_and_stay_values_inside_arrays() -> None:
     link, _ = make_link()
     first, second = link.send(("A",)), link.send(("B",))

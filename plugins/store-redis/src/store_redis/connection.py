@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 #: Commands whose replies come unasked, or not at all: no caller could await them.
 _UNANSWERED = frozenset({name for name in INSTEAD if name.endswith("SUBSCRIBE")} | {"MONITOR", "PSYNC", "SYNC"})
 
+_ENDS_MULTI = frozenset({"DISCARD", "EXEC", "RESET"})
 
 #: Seconds that a server may be late with a blocked client's timeout: it looks ten times a second, unless it is busy.
 SLACK = 1.0
@@ -39,6 +40,8 @@ class RedisConnection(Connection):
     def __init__(self, store: RedisStore, link: Link) -> None:
         self.link = link
         self._store = store
+        # Between MULTI and EXEC, the commands that wait: EXEC brings their replies.
+        self._queued: list[tuple[Any, ...]] | None = None
 
     async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         if self.link.closed:
@@ -58,8 +61,21 @@ class RedisConnection(Connection):
         except ReplyError as error:
             # A script that fails half-way has written the first half.
             self._store.restore(args, error)
+            self._queued = None if name in _ENDS_MULTI else self._queued
             raise
-        return self._store.restore(args, reply)
+        return self._restored(name, args, reply)
+
+    def _restored(self, name: str, args: tuple[Any, ...], reply: Any) -> Any:
+        queued, reply = self._queued, self._store.restore(args, reply)
+        if name == "MULTI":
+            self._queued = []
+        elif name in _ENDS_MULTI:
+            self._queued = None
+            if queued is not None and isinstance(reply, list):
+                return [self._store.restore(waited, part) for waited, part in zip(queued, reply, strict=True)]
+        elif queued is not None:
+            queued.append(args)
+        return reply
 
     async def close(self) -> None:
         self.link.close()

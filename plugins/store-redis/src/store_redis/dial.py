@@ -21,6 +21,7 @@ from store_redis.multiplexed import MultiplexedLink
 
 DEFAULT_HOST = "127.0.0.1"
 TLS_SCHEMES = frozenset({"rediss", "valkeys"})
+_ALERT = r'got "\x15"'  # how hiredis quotes the first byte of a TLS alert
 LIBRARY = (("LIB-NAME", "store-redis"), ("LIB-VER", "0.1.0"))
 
 
@@ -139,8 +140,10 @@ class Dialer:
             return make(ConnectionTimeout, f"cannot connect to {self.address} within {timeout:g} s")
         if isinstance(error, TimeoutError) and not isinstance(error, StoreError):
             return make(ConnectionTimeout, f"cannot connect to {self.address}: {error.strerror}")
+        if isinstance(error, ConnectionFailed) and isinstance(error.__cause__, ConnectionLost):
+            error = error.__cause__  # it broke before the handshake was sent
         if isinstance(error, ConnectionLost):
-            return make(ConnectionFailed, f"cannot connect to {self.address}: {error}")
+            return make(ConnectionFailed, f"cannot connect to {self.address}: {error}{self._advice(str(error))}")
         if isinstance(error, StoreError):
             return error
         if isinstance(error, ssl.SSLError):
@@ -149,6 +152,15 @@ class Dialer:
         if isinstance(error, OSError | UnicodeError):
             return make(ConnectionFailed, f"cannot connect to {self.address}: {_reason(error)}")
         return error
+
+    def _advice(self, message: str) -> str:
+        """What may help where the server broke the handshake off."""
+        silent = "was lost" in message
+        if self.tls and silent:
+            return "; it may ask for a client certificate, or not accept this one (tls_cert_file, tls_key_file)"
+        if not self.path and not self.tls and (silent or _ALERT in message):
+            return "; if it speaks TLS, use rediss://"
+        return ""
 
 
 def _reason(error: OSError | UnicodeError) -> str:

@@ -58,13 +58,25 @@ def _command(entry: list[Any]) -> CommandKeys:
     flags = frozenset(_text(flag) for flag in entry[2])
     tips = frozenset(map(_text, entry[7])) if len(entry) > 7 else frozenset()
     if specs:
-        find = _all_of([_spec(spec) for spec in specs if "not_key" not in map(_text, spec.get("flags", ()))])
+        find = (
+            None if _only_the_module_knows(flags, specs) else _all_of([_spec(spec) for spec in specs if _is_key(spec)])
+        )
     elif "movablekeys" in flags:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
     only_first = find is not None and list(entry[3:5]) == [1, 1] and "movablekeys" not in flags
     return CommandKeys(find, subcommands, flags, only_first, max(entry[3], 0), tips)
+
+
+def _only_the_module_knows(flags: frozenset[str], specs: list[Mapping[str, Any]]) -> bool:
+    # A module that finds keys by a function of its own describes at most the first ones.
+    fixed = all(_text(_mapping(spec["find_keys"])["type"]) == "range" for spec in specs)
+    return "module" in flags and "movablekeys" in flags and fixed
+
+
+def _is_key(spec: Mapping[str, Any]) -> bool:
+    return "not_key" not in map(_text, spec.get("flags", ()))
 
 
 def _all_of(finds: list[Find | None]) -> Find | None:
@@ -83,6 +95,8 @@ def _first_last_step(first: int, last: int, step: int) -> Find:
 
 
 def _spec(spec: Mapping[str, Any]) -> Find | None:
+    if "incomplete" in map(_text, spec.get("flags", ())):
+        return None
     begin = _begin(_mapping(spec["begin_search"]))
     within = _within(_mapping(spec["find_keys"]))
     if begin is None or within is None:
@@ -137,7 +151,7 @@ def _range(length: int, start: int, last: int, step: int, limit: int) -> range:
 def _counted(args: tuple[Any, ...], count_at: int, first: int, step: int) -> Iterable[int]:
     try:
         count = int(args[count_at])
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         return ()  # the server refuses the command, in its own words
     return range(first, min(first + count * step, len(args)), step)
 

@@ -214,6 +214,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
     def _flush(self) -> None:
         unsent = self._unsent
         if not unsent or self._transport is None:
+            if self.closed:
+                self.loop.call_soon(self._refuse_late)  # not within ``send``, whose caller still counts on the queue
             return
         if len(unsent[-1]) > LARGE:
             self.send = self._send_around  # type: ignore[method-assign]
@@ -364,6 +366,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
         if isinstance(error, _NotRESP):
             error = make(ConnectionLost, f"the server does not speak RESP: {error}")
         self.closed = True
+        self._last_words = error
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -376,10 +379,20 @@ class MultiplexedLink(Link, asyncio.Protocol):
             if not waiter.done():
                 waiter.set_exception(copied(error) if index < written else self._not_sent(error))
         self.resume_writing()
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
         if self.on_lost is not None:
             self.on_lost(self)
+
+    def _refuse_late(self) -> None:
+        """Tell those whose commands came when the link had broken: a server can speak, and be cut off, before them."""
+        error = self._last_words or make(ConnectionLost, f"the connection to {self.address} was closed")
+        self._unsent.clear()
+        waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(self._not_sent(error))
 
     def _not_sent(self, error: StoreError) -> StoreError:
         failed = make(ConnectionFailed, f"{error}; the command was not sent")
@@ -396,10 +409,12 @@ class MultiplexedLink(Link, asyncio.Protocol):
             return
         # A server that turns a client away says why before it closes ("-ERR max number of clients reached").
         if isinstance(reply, ReplyError):
-            self._last_words = make(ConnectionLost, f"{self.address} turned the connection away: {reply}")
+            self._last_words = make(
+                ConnectionLost, f"{self.address or 'the server'} turned the connection away: {reply}"
+            )
             self._fail(self._last_words)
         else:
-            self._fail(make(ConnectionLost, f"{self.address} sent a reply that nobody asked for"))
+            self._fail(make(ConnectionLost, f"{self.address or 'the server'} sent a reply that nobody asked for"))
 
     # Timeouts: one timer for the whole queue, running only while replies are due.
 

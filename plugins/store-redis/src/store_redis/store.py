@@ -9,7 +9,8 @@ it: no connection yet, an option, a namespace, a full buffer, a name that was no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
     from store_core.store import Server
+    from store_redis.client import StoreRedis
 
 _FLUSH_BATCH = 1000
 
@@ -88,7 +90,7 @@ class RedisStore(Store):
         self._dials: set[asyncio.Timeout] = set()
         self._subscriber: RedisSubscriber | None = None
         self._keys: Namespace | None = None
-        self._client: redis.asyncio.Redis | None = None
+        self._client: StoreRedis | None = None
 
     @classmethod
     def path_parameters(cls, dsn: DSN) -> Mapping[str, str]:
@@ -137,7 +139,7 @@ class RedisStore(Store):
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
         link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
         for command in commands:
-            check_queued(command)
+            check_collected(command, "a transaction")
         prepared = await self._prepare_all(commands)
         replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
         return self._executed(commands, replies)
@@ -166,6 +168,8 @@ class RedisStore(Store):
         # An extension that wraps execute sees every command, so each goes through it.
         plain = "execute" not in self.__dict__ and not any(command.options for command in commands)
         if not plain or any(not command.args or route(command.args) != SHARED for command in commands):
+            for command in commands:
+                check_collected(command, "a pipeline")
             return await super().execute_pipeline(commands)
         prepared = await self._prepare_all(commands)
         replies = await self._send_batch(await self._shared_link(), prepared)
@@ -190,7 +194,7 @@ class RedisStore(Store):
             self._client = self._make_client()
         return self._client
 
-    def _make_client(self) -> redis.asyncio.Redis:
+    def _make_client(self) -> StoreRedis:
         from store_redis.client import make_client  # redis-py takes 0.2 s to import
 
         return make_client(self)
@@ -202,9 +206,17 @@ class RedisStore(Store):
         if not self.namespace:
             await self.execute("FLUSHDB")
             return
+        self.bind()
+        async with self._undecoded_link() as link:
+            await self._flush_server(link)
+
+    async def _flush_server(self, link: Link) -> None:
+        """Delete the namespace's keys of the server to which a link leads, one whose replies stay bytes."""
         cursor: Any = b"0"
         while True:
-            cursor, keys = await self.execute("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+            # Keys need not be text.
+            scan = ("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+            cursor, keys = self.restore(scan, await send(link, await self.prepare(scan)))
             if keys:
                 await self.execute("UNLINK", *keys)
             if int(cursor) == 0:
@@ -306,7 +318,7 @@ class RedisStore(Store):
 
     def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
         """redis-py's connection class for this store's address, and its arguments."""
-        from store_redis.client import connection_kind
+        from store_redis.pool import connection_kind
 
         return connection_kind(self)
 
@@ -316,14 +328,38 @@ class RedisStore(Store):
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
+        if not self.params["decode_responses"]:
+            return await self.execute(*args)
+        self.bind()
         prepared = await self.prepare(args)
         async with self._node.dedicated.lend() as link:
             link.leave_bytes()
             try:
-                return await send(link, prepared)
+                return self.restore(args, await send(link, prepared))
             finally:
                 # The next caller of this link may want its replies decoded.
                 link.close()
+
+    async def take_undecoded(self) -> RedisWatch:
+        """A connection of one's own whose replies stay bytes; release it, and it is closed."""
+        self.bind()
+        link = await self._node.dedicated.take()
+        link.leave_bytes()
+        return RedisWatch(self._node.dedicated, link, changed=True)
+
+    def names_parameter(self, name: str) -> bool:
+        """Whether the parameter was given, in the connection string or beside it, rather than left to its default."""
+        return any(given == name for given, _ in self._dsn.query)
+
+    @asynccontextmanager
+    async def _undecoded_link(self) -> AsyncIterator[Link]:
+        # Not a dedicated one: callers that block may hold all of those for ever.
+        link = await self.open_link()
+        try:
+            link.leave_bytes()
+            yield link
+        finally:
+            link.close()
 
     # The slow path.
 
@@ -458,53 +494,66 @@ class RedisStore(Store):
         return self.prefixed(in_encoding(args, self.encoding))
 
     async def _learn_keys(self) -> None:
-        async with self._node.dedicated.lend() as link:
-            link.leave_bytes()
-            try:
-                table = read_table(await send(link, ("COMMAND",)))
-            finally:
-                link.close()
+        async with self._undecoded_link() as link:
+            table = read_table(await send(link, ("COMMAND",)))
         self._keys = Namespace(self.namespace, self.encoding, table)
 
     def _abandon(self) -> None:
         self._node.abandon()
         self._learn.forget()
         self._dials.clear()
-        self._client = None
+        if self._client is not None:
+            self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
 
 
 class RedisWatch:
-    """The connection on which keys are watched."""
+    """The connection on which keys are watched.
 
-    def __init__(self, dedicated: DedicatedLinks, link: Link) -> None:
+    Attributes:
+        link: The connection.
+        changed: Whether its state is not what the next user expects: then it is closed instead of lent again.
+    """
+
+    def __init__(self, dedicated: DedicatedLinks, link: Link, *, changed: bool = False) -> None:
         self.link = link
+        self.changed = changed
         self._dedicated = dedicated
 
     async def release(self) -> None:
         """Stop watching and give the connection back; harmless after the transaction ran."""
         link = self.link
-        if link.closed or link.load():
-            # A reply is still under way: nobody else may get it.
+        if link.closed or self.changed or link.load():
+            # A reply may still be under way: nobody else may get it.
             link.close()
         else:
             # Nobody waits for the reply; the next user's command stands behind it in any case.
             link.send(("UNWATCH",)).cancel()
         self._dedicated.give_back(link)
 
+    def forget(self) -> None:
+        """Close the connection for a user who was collected as garbage, on whatever thread that happens."""
+        if not self.link.loop.is_closed():
+            self.link.loop.call_soon_threadsafe(self._drop)
 
-def check_queued(command: Command) -> None:
-    """Refuse a command that cannot be part of a transaction."""
+    def _drop(self) -> None:
+        self.link.close()
+        self._dedicated.give_back(self.link)
+
+
+def check_collected(command: Command, where: str) -> None:
+    """Raise for a command that cannot be sent, before any of those collected with it has run."""
     if not command.args:
         raise make(ArgumentError, "a command has a name")
     if route(command.args) == REFUSED:
-        raise Unsupported("a transaction", upper(command.args[0]))
+        raise Unsupported(where, upper(command.args[0]))
 
 
 def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
     for index, reply in enumerate(queued):
         if isinstance(reply, ReplyError):
             reply.add_note(f"in command {index + 1} of {len(queued)} ({commands[index].name}); nothing was run")
+            reply.index = index
             return reply
     return executed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from store_core import PubSub, StoreClosed
 from store_core.pubsub import Kind, Subscriber, Subscriptions
+from store_redis.channels import add_to_channel, remove_from_channel
 from store_redis.errors import make
 from store_redis.listener import Listener, OpenLink
 
@@ -107,9 +108,9 @@ class RedisSubscriber(Subscriber):
 
     def _wire(self, name: str, kind: Kind) -> bytes:
         prefix = self._store.namespace
-        if kind is Kind.PATTERN and prefix:
-            prefix = "".join(f"\\{character}" if character in "*?[]\\^" else character for character in prefix)
-        return (prefix + name).encode(self._store.encoding)
+        text = add_to_channel(name, prefix, pattern=kind is Kind.PATTERN) if prefix else name
+        return text.encode(self._store.encoding)
 
     def _name(self, wire: bytes) -> str:
-        return wire.decode(self._store.encoding, "replace").removeprefix(self._store.namespace)
+        name, prefix = wire.decode(self._store.encoding, "replace"), self._store.namespace
+        return remove_from_channel(name, prefix) if prefix else name

@@ -1,7 +1,7 @@
 """``store.client()`` of a cluster: redis-py's own client, its commands travelling through the cluster store.
 
-What needs a connection for itself takes one from redis-py's own pools: PubSub and MONITOR to any node that can be
-reached, WATCH to the one that serves the key.
+redis-py's PubSub and MONITOR take a connection each from a pool, to any node that can be reached. WATCH of a pipeline
+goes to the node of its keys; ``client.client()`` has a link of its own to each node that its keys need.
 """
 
 from __future__ import annotations
@@ -9,11 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import MovedError
+from redis.client import NEVER_DECODE
 
-from store_redis.client import KEYS_ONLY, StorePipeline, StoreRedis, connection_kind, make_pool, split_name
-from store_redis.cluster.redirects import REDIRECTIONS
+from store_core import ReplyError
+from store_redis.client import KEYS_ONLY, SingleConnectionRedis, StoreRedis
+from store_redis.cluster.connection import ClusterConnection
 from store_redis.cluster.topology import Address
+from store_redis.connection import RedisConnection
+from store_redis.encoding import split_name
+from store_redis.errors import in_redis_pys_words
+from store_redis.pipeline import Stack, StorePipeline
+from store_redis.pool import connection_kind, make_pool
 
 if TYPE_CHECKING:
     from store_redis.cluster.store import ClusterStore
@@ -25,7 +31,6 @@ class ClusterRedis(StoreRedis):
     def __init__(self, store: ClusterStore, connection_pool: ConnectionPool) -> None:
         super().__init__(store, connection_pool)
         self.cluster_store = store
-        self._pools: dict[Address, ConnectionPool] = {}
         # What needs nothing but its reply goes to store.execute at once, where extensions see it.
         self._direct = True
 
@@ -36,55 +41,87 @@ class ClusterRedis(StoreRedis):
             return await self._execute_command(args, options)
         if options and options.keys() != KEYS_ONLY:
             return await self._execute_command(args, options)
-        response = await self._store.execute(*args)
+        try:
+            response = await self._store.execute(*args)
+        except ReplyError as error:
+            raise in_redis_pys_words(error) from error.__cause__
         return response if callback is None else callback(response)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> ClusterPipeline:
         return ClusterPipeline(self, transaction, shard_hint)
 
-    def pool(self, address: Address) -> ConnectionPool:
-        """The pool of one node."""
-        found = self._pools.get(address)
-        if found is None:
-            kind, where = connection_kind(self.cluster_store)
-            where |= {"host": address.host, "port": address.port}
-            found = self._pools[address] = make_pool(self.cluster_store, (kind, where))
-        return found
+    def client(self) -> SingleConnectionRedis:
+        single = ClusterSingleRedis(self.cluster_store, self.connection_pool)
+        self._singles.add(single)
+        return single
+
+
+class ClusterSingleRedis(SingleConnectionRedis):
+    """``client.client()`` of a cluster: links of its own, one for each node that its keys need."""
+
+    _roaming: ClusterConnection | None = None
+
+    def __init__(self, store: ClusterStore, connection_pool: ConnectionPool) -> None:
+        super().__init__(store, connection_pool)
+        self._cluster_store = store
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        roaming, self._roaming = self._roaming, None
         await super().aclose(close_connection_pool)
-        for pool in self._pools.values():
-            await pool.aclose()
+        if roaming is not None:
+            await roaming.close()
+
+    def forget_loop(self) -> None:
+        roaming, self._roaming = self._roaming, None
+        super().forget_loop()
+        if roaming is not None:
+            roaming.abandon()
+
+    async def _connected(self) -> RedisConnection:
+        self.store.bind()
+        async with self._single_conn_lock:
+            if self._roaming is None or self._roaming.closed:
+                if self._roaming is not None:
+                    await self._roaming.close()
+                link = await self.store.open_link()
+                place = Address.parse(link.address)
+                self._roaming = ClusterConnection(self._cluster_store, link, place, undecoded=True)
+                self._link, self._own = link, self._roaming
+            return self._roaming
 
 
 class ClusterPipeline(StorePipeline):
-    """redis-py's pipeline; its WATCH connects to the node of the first key."""
+    """redis-py's pipeline on a cluster: what needs a connection for itself goes to the node of its keys."""
 
     def __init__(self, client: ClusterRedis, transaction: bool, shard_hint: str | None) -> None:
         super().__init__(client, transaction, shard_hint)
         self._cluster_client = client
 
-    async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
-        if self.connection is not None:
-            return await super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        client = self._cluster_client
-        store = client.cluster_store
-        slot = await store.slot_of(await store.prepare(split_name(args)))
-        for left in range(REDIRECTIONS, -1, -1):
-            self.connection_pool = client.pool(store.cluster.place(slot).address)
-            try:
-                return await super().immediate_execute_command(*args, **options)  # type: ignore[no-untyped-call]
-            except MovedError as error:
-                if not left:
-                    raise
-                store.cluster.moved(error.slot_id, Address(error.host, error.port))
-                await self._forget_connection()
-        return None
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> ClusterPipeline:
+        return ClusterPipeline(self._cluster_client, transaction, shard_hint)
 
-    async def _forget_connection(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            await self.connection_pool.release(connection)
+    async def _leave_bytes(self, stack: Stack) -> bool:
+        if self._watch is None and self._has_undecoded(stack):
+            store = self._cluster_client.cluster_store
+            slots = [await store.slot_of(await store.prepare(split_name(args))) for args, _ in stack]
+            # The first that there is; keys of other slots are refused when the transaction is sent.
+            self._watch = await store.take_undecoded(next((slot for slot in slots if slot is not None), None))
+        return await super()._leave_bytes(stack)
+
+    async def _in_pipeline(self, stack: Stack) -> list[Any]:
+        if not self._has_undecoded(stack):
+            return await super()._in_pipeline(stack)
+        # One after another: their nodes have no one connection whose replies could be left as bytes.
+        return [await self._alone(split_name(args), NEVER_DECODE in options) for args, options in stack]
+
+    async def _alone(self, args: tuple[Any, ...], undecoded: bool) -> Any:
+        try:
+            return await (self.store.execute_undecoded(args) if undecoded else self.store.execute(*args))
+        except ReplyError as error:
+            return error
+
+    def _has_undecoded(self, stack: Stack) -> bool:
+        return self.store.params["decode_responses"] and any(NEVER_DECODE in options for _, options in stack)
 
 
 class _Anywhere(AbstractConnection):

@@ -30,13 +30,19 @@ class ClusterConnection(RedisConnection):
         link: The first link.
         address: Where that leads.
         tied: Whether it stays there.
+        undecoded: Whether its replies stay bytes whatever ``decode_responses`` says.
     """
 
-    def __init__(self, store: ClusterStore, link: Link, address: Address, tied: bool = False) -> None:
+    def __init__(
+        self, store: ClusterStore, link: Link, address: Address, *, tied: bool = False, undecoded: bool = False
+    ) -> None:
         super().__init__(store, link)
         self._cluster_store = store
         self._links: dict[Address, Link] = {address: link}
         self._tied = tied
+        self._undecoded = undecoded
+        if undecoded:
+            link.leave_bytes()
 
     async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         if not args or self.link.closed or upper(args[0]).endswith("SUBSCRIBE"):
@@ -70,6 +76,11 @@ class ClusterConnection(RedisConnection):
         for link in self._links.values():
             link.close()
 
+    def abandon(self) -> None:
+        """Drop the links of an event loop that is gone."""
+        for link in self._links.values():
+            link.abandon()
+
     async def _execute_here(self, args: tuple[Any, ...], timeout: float | None) -> Any:
         try:
             return await super().execute(*args, timeout=timeout)
@@ -82,6 +93,8 @@ class ClusterConnection(RedisConnection):
         link = self._links.get(node.address)
         if link is None or (link.closed and link is not self.link):
             link = self._links[node.address] = await node.dialer.dial()
+            if self._undecoded:
+                link.leave_bytes()
             if self.link.closed:
                 link.close()  # closed by its owner meanwhile
         return link

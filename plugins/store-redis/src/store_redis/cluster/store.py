@@ -49,13 +49,13 @@ from store_redis.keyspecs import read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.parameters import PARAMETERS
-from store_redis.store import RedisStore, check_queued
+from store_redis.store import RedisStore, check_collected
 
 if TYPE_CHECKING:
-    import redis.asyncio
     from redis.asyncio.connection import AbstractConnection
 
     from store_core.store import Server
+    from store_redis.cluster.client import ClusterRedis
 
 READ_FROM = ("primary", "replica", "any")
 
@@ -162,7 +162,7 @@ class ClusterStore(RedisStore):
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
         self.bind()
         for command in commands:
-            check_queued(command)
+            check_collected(command, "a transaction")
         prepared = await self._prepare_all(commands)
         slot = await self._one_slot(commands, prepared)
         if isinstance(watch, ClusterWatch):
@@ -186,6 +186,8 @@ class ClusterStore(RedisStore):
         # An extension that wraps execute sees every command, so each goes through it.
         plain = "execute" not in self.__dict__ and not any(command.options for command in commands)
         if not plain or any(_goes_alone(command.args) for command in commands):
+            for command in commands:
+                check_collected(command, "a pipeline")
             return await Store.execute_pipeline(self, commands)
         self.bind()
         await self._ready()
@@ -208,7 +210,24 @@ class ClusterStore(RedisStore):
 
         return await follow(self.cluster, slot, attempt, self._patience(None))
 
-    def _make_client(self) -> redis.asyncio.Redis:
+    async def flush(self) -> None:
+        if not self.namespace:
+            await super().flush()
+            return
+        self.bind()
+        await self._ready()
+        for slot in self.cluster.primaries():
+            await follow(self.cluster, slot, self._flush_node, self._patience(None))
+
+    async def _flush_node(self, node: ClusterNode, asking: bool) -> None:
+        link = await self.open_link_to(node)
+        try:
+            link.leave_bytes()
+            await self._flush_server(link)
+        finally:
+            link.close()
+
+    def _make_client(self) -> ClusterRedis:
         from store_redis.cluster.client import make_cluster_client  # redis-py takes 0.2 s to import
 
         return make_cluster_client(self)
@@ -245,12 +264,25 @@ class ClusterStore(RedisStore):
         return await self._dispatch(SHARED, args, None)
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
+        if not self.params["decode_responses"]:
+            return await self.execute(*args)
         self.bind()
         prepared = await self.prepare(args)
         slot = await self.slot_of(prepared)
 
         async def attempt(node: ClusterNode, asking: bool) -> Any:
             return await _undecoded(node, prepared, asking)
+
+        return self.restore(args, await follow(self.cluster, slot, attempt, self._patience(None)))
+
+    async def take_undecoded(self, slot: int | None = None) -> ClusterWatch:
+        """A connection of one's own to the node of a slot, whose replies stay bytes; release it, and it is closed."""
+        self.bind()
+
+        async def attempt(node: ClusterNode, asking: bool) -> ClusterWatch:
+            link = await node.dedicated.take()
+            link.leave_bytes()
+            return ClusterWatch(node, slot, link, asking, changed=True)
 
         return await follow(self.cluster, slot, attempt, self._patience(None))
 

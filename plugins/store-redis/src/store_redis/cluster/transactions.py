@@ -52,8 +52,8 @@ def moved_away(replies: Sequence[Any]) -> ReplyError | None:
 class ClusterWatch(RedisWatch):
     """The connection on which keys are watched, to the node of their slot."""
 
-    def __init__(self, node: ClusterNode, slot: int | None, link: Link, asking: bool) -> None:
-        super().__init__(node.dedicated, link)
+    def __init__(self, node: ClusterNode, slot: int | None, link: Link, asking: bool, *, changed: bool = False) -> None:
+        super().__init__(node.dedicated, link, changed=changed)
         self._node = node
         self._slot = slot
         self._asking = asking
