@@ -41,7 +41,7 @@ class EmbeddedLink(Link):
         self._engine = engine
         self._sweeper = sweeper
         self._resp = resp
-        self._encoding = encoding
+        self._encoding = self.encoding = encoding
         #: While a command blocks, its future; what was called after it waits.
         self.blocking: asyncio.Future[Any] | None = None
         self._waiting: deque[tuple[asyncio.Future[Any], list[bytes]]] = deque()

@@ -22,13 +22,17 @@ class CommandKeys:
     Attributes:
         find: Positions of the keys; None when they cannot be known.
         subcommands: By upper-case name; empty for most.
+        flags: What the server says of the command: ``readonly``, ``write``, …
     """
 
-    __slots__ = ("find", "subcommands")
+    __slots__ = ("find", "flags", "subcommands")
 
-    def __init__(self, find: Find | None, subcommands: dict[str, CommandKeys]) -> None:
+    def __init__(
+        self, find: Find | None, subcommands: dict[str, CommandKeys], flags: frozenset[str] = frozenset()
+    ) -> None:
         self.find = find
         self.subcommands = subcommands
+        self.flags = flags
 
 
 def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
@@ -39,14 +43,22 @@ def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
 def _command(entry: list[Any]) -> CommandKeys:
     specs = [_mapping(spec) for spec in entry[8]] if len(entry) > 8 else []
     subcommands = read_table(entry[9]) if len(entry) > 9 else {}
-    flags = {_text(flag) for flag in entry[2]}
+    flags = frozenset(_text(flag) for flag in entry[2])
     if specs:
         find = _all_of([_spec(spec) for spec in specs if "not_key" not in map(_text, spec.get("flags", ()))])
     elif "movablekeys" in flags:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
-    return CommandKeys(find, subcommands)
+    return CommandKeys(find, subcommands, flags)
+
+
+def only_reads(args: tuple[Any, ...], table: Mapping[str, CommandKeys]) -> bool:
+    """Whether the server's table says that the command only reads; False for one that it does not list."""
+    command = table.get(upper(args[0])) if args else None
+    if command is not None and command.subcommands and len(args) > 1:
+        command = command.subcommands.get(upper(args[1]))
+    return command is not None and "readonly" in command.flags
 
 
 def _all_of(finds: list[Find | None]) -> Find | None:

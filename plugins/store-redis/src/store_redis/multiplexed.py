@@ -26,6 +26,7 @@ from hiredis import PushNotification, Reader, pack_command
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
 from store_redis.encoding import pack
 from store_redis.errors import copied, make, reply_error
+from store_redis.health import HealthCheck
 from store_redis.link import Link
 
 NOTHING = object()
@@ -110,6 +111,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
     def __init__(self, timeout: float = 0.0, encoding: str | None = None, busy_poll: float = 0.0) -> None:
         super().__init__(timeout)
         self._reader = self._make_reader(encoding)
+        self._health: HealthCheck | None = None
+        self.encoding = encoding
         self._transport: asyncio.Transport | None = None
         self._waiters: deque[Waiter] = deque()
         self._unsent: list[bytes] = []
@@ -174,9 +177,22 @@ class MultiplexedLink(Link, asyncio.Protocol):
 
     def leave_bytes(self) -> None:
         self._reader.set_encoding(None)
+        self.encoding = None
 
     def load(self) -> int:
         return len(self._waiters)
+
+    def heard(self) -> int:
+        """A number that grows with each reply."""
+        return self._received
+
+    def somebody_waits(self) -> bool:
+        """Whether the caller of the oldest command still waits for its reply."""
+        return bool(self._waiters) and not self._waiters[0].done()
+
+    def check_health(self, interval: float) -> None:
+        """Check from here on that the other end is there, whenever nothing came for ``interval`` seconds."""
+        self._health = HealthCheck(self, interval, lambda reason: self._fail(make(ConnectionLost, reason)))
 
     def _flush(self) -> None:
         unsent = self._unsent
@@ -291,6 +307,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._health is not None:
+            self._health.stop()
         # A listening link has commands without waiters among the unsent; nobody waits for those.
         written = max(len(self._waiters) - len(self._unsent), 0)
         self._unsent.clear()

@@ -9,15 +9,17 @@ it: no connection yet, an option, a namespace, a full buffer, a name that was no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from store_core import (
     DSN,
     ArgumentError,
     Capability,
     Command,
+    ConnectionFailed,
     DSNError,
     ExtensionError,
     PubSub,
@@ -37,17 +39,17 @@ from store_redis.connection import (
     in_encoding,
     send,
     until_writable,
-    wait_blocking,
     within,
 )
 from store_redis.dedicated import DedicatedLinks
 from store_redis.dial import Dialer, is_unix
-from store_redis.errors import make
-from store_redis.keyspecs import read_table
+from store_redis.errors import make, was_not_sent
+from store_redis.keyspecs import CommandKeys, only_reads, read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.node import Node, lost_at_once
 from store_redis.parameters import PARAMETERS
+from store_redis.retry import FAILURES, Commands, Retry, nothing_ran
 from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
 
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from store_core.store import Server
 
 _FLUSH_BATCH = 1000
+
+T = TypeVar("T")
 
 
 class RedisStore(Store):
@@ -78,10 +82,12 @@ class RedisStore(Store):
         # The shared link when there is exactly one and nothing stands between a caller and it; else None.
         self._link: Link | None = None
         self._node = Node(self.open_link, params["connections"], params["dedicated"], self._links_changed)
-        self._learn = SingleFlight(self._learn_keys)
+        self._learn = SingleFlight(self._learn_table)
+        self._retry = Retry(params, self._only_read, self.redial)
         # Connections that the store itself is opening; closing the store ends them.
         self._dials: set[asyncio.Timeout] = set()
         self._subscriber: RedisSubscriber | None = None
+        self._table: Mapping[str, CommandKeys] | None = None
         self._keys: Namespace | None = None
         self._client: redis.asyncio.Redis | None = None
 
@@ -120,19 +126,18 @@ class RedisStore(Store):
             and link.thread == get_ident()
             and link.loop_runs()
         ):
-            return await link.send(args)
+            try:
+                return await link.send(args)
+            except FAILURES as error:
+                return await self._go_on(error, args)
         return await self._execute(args, options)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
-        link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
-        prepared = [await self._prepare_queued(command) for command in commands]
-        replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
-        executed = replies[-1]
-        if executed is None:
-            raise make(TransactionAborted, "a watched key changed; nothing was run")
-        if isinstance(executed, ReplyError):
-            raise _first_refusal(commands, replies[1:-1], executed)
-        return [self.restore(command.args, reply) for command, reply in zip(commands, executed, strict=True)]
+        if isinstance(watch, RedisWatch):
+            # What is watched is watched on that connection: no other can take its place.
+            return await self._transact_on(watch.link, commands)
+        attempt = partial(self._on_shared, lambda link: self._transact_on(link, commands))
+        return await self._retry.run(attempt, [command.args for command in commands])
 
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         self.check_open()
@@ -147,8 +152,9 @@ class RedisStore(Store):
         plain = "execute" not in self.__dict__ and not any(command.options for command in commands)
         if not plain or any(not command.args or route(command.args) != SHARED for command in commands):
             return await super().execute_pipeline(commands)
-        prepared = [await self.prepare(command.args) for command in commands]
-        replies = await self._send_batch(await self._shared_link(), prepared)
+        if not commands:
+            return []
+        replies = await self._pipeline(commands)
         return [self.restore(command.args, reply) for command, reply in zip(commands, replies, strict=True)]
 
     async def watch(self, *keys: Any) -> RedisWatch:
@@ -276,18 +282,20 @@ class RedisStore(Store):
 
     async def execute_raw(self, *args: Any) -> Any:
         """Run a command as it stands: no namespace, no extension."""
-        return await send(await self._shared_link(), args)
+        attempt = partial(self._on_shared, lambda link: send(link, args))
+        return await self._retry.run(attempt, (args,))
+
+    async def run_blocking(self, link: Link, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """Run a blocking command on a caller's own connection."""
+        return await self._node.blocking.run_on(link, args, timeout, lambda: None)
+
+    def redial(self) -> None:
+        """Leave the connections that are open; the next command opens others."""
+        self._node.redial()
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
-        prepared = await self.prepare(args)
-        async with self._node.dedicated.lend() as link:
-            link.leave_bytes()
-            try:
-                return await send(link, prepared)
-            finally:
-                # The next caller of this link may want its replies decoded.
-                link.close()
+        return await self._retry.run(partial(self._run_undecoded, await self.prepare(args)), (args,))
 
     # The slow path.
 
@@ -300,18 +308,77 @@ class RedisStore(Store):
             raise Unsupported(f"store.execute of {self.name}", upper(args[0]), instead(args))
         self.bind()
         if timeout is None:
-            return await self._run(kind, args)
+            return await self._retry.run(partial(self._run, kind, args), (args,))
         # A caller's own time covers all that it waits for: a connection, its turn, the reply.
-        return await within(timeout, self.dialer.address, self._run(kind, args, 0))
+        running = self._retry.run(partial(self._run, kind, args, 0), (args,))
+        return await within(timeout, self.dialer.address, running)
+
+    async def _go_on(self, error: StoreError, args: tuple[Any, ...]) -> Any:
+        """What follows on an error of the hot path."""
+        if was_not_sent(error):
+            return await self._execute(args, {})
+        return await self._retry.again(error, partial(self._run, SHARED, args), (args,))
 
     async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         prepared = await self.prepare(args)
         if kind == BLOCKING:
-            async with self._node.dedicated.lend() as link:
-                reply = await wait_blocking(link, prepared, timeout)
+            reply = await self._node.blocking.run(prepared, timeout, self.namespace)
         else:
-            reply = await send(await self._shared_link(), prepared, timeout)
+            reply = await self._on_shared(lambda link: send(link, prepared, timeout))
         return self.restore(args, reply)
+
+    async def _on_shared(self, use: Callable[[Link], Awaitable[T]]) -> T:
+        """Use a shared link; once more where it broke, after having been good, before anything was sent."""
+        link = await self._shared_link()
+        try:
+            return await use(link)
+        except ConnectionFailed as error:
+            if not was_not_sent(error):
+                raise
+        return await use(await self._shared_link())
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        prepared = [await self.prepare(command.args) for command in commands]
+        replies: list[Any] = []
+
+        async def attempt() -> list[Any]:
+            replies.clear()
+            replies.extend(await self._on_shared(lambda link: self._send_batch(link, prepared)))
+            if nothing_ran(replies):
+                raise replies[0]
+            return replies
+
+        try:
+            return await self._retry.run(attempt, [command.args for command in commands])
+        except ReplyError:
+            if not replies:
+                raise  # the server refused the connection, not the commands
+            return replies
+
+    async def _transact_on(self, link: Link, commands: Sequence[Command]) -> list[Any]:
+        prepared = [await self._prepare_queued(command) for command in commands]
+        replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
+        executed = replies[-1]
+        if executed is None:
+            raise make(TransactionAborted, "a watched key changed; nothing was run")
+        if isinstance(executed, ReplyError):
+            raise _first_refusal(commands, replies[1:-1], executed)
+        return [self.restore(command.args, reply) for command, reply in zip(commands, executed, strict=True)]
+
+    async def _only_read(self, commands: Commands) -> bool:
+        if self._table is None:
+            await self._learn()
+        assert self._table is not None
+        return all(only_reads(args, self._table) for args in commands)
+
+    async def _run_undecoded(self, prepared: tuple[Any, ...]) -> Any:
+        async with self._node.dedicated.lend() as link:
+            link.leave_bytes()
+            try:
+                return await send(link, prepared)
+            finally:
+                # The next caller of this link may want its replies decoded.
+                link.close()
 
     async def _prepare_queued(self, command: Command) -> tuple[Any, ...]:
         if not command.args:
@@ -333,14 +400,15 @@ class RedisStore(Store):
         direct = self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and links
         self._link = links[0] if direct else None
 
-    async def _learn_keys(self) -> None:
+    async def _learn_table(self) -> None:
         async with self._node.dedicated.lend() as link:
             link.leave_bytes()
             try:
-                table = read_table(await send(link, ("COMMAND",)))
+                self._table = read_table(await send(link, ("COMMAND",)))
             finally:
                 link.close()
-        self._keys = Namespace(self.namespace, self.encoding, table)
+        if self.namespace:
+            self._keys = Namespace(self.namespace, self.encoding, self._table)
 
     def _abandon(self) -> None:
         self._node.abandon()
