@@ -89,7 +89,7 @@ class Retry:
                 return await attempt()
             except FAILURES as failure:
                 error = failure
-            except Timeout as failure:
+            except StoreError as failure:
                 _outcome(failure, lost)
                 raise
         raise _outcome(error, lost)

@@ -315,7 +315,7 @@ class RedisStore(Store):
 
     async def _go_on(self, error: StoreError, args: tuple[Any, ...]) -> Any:
         """What follows on an error of the hot path."""
-        if was_not_sent(error):
+        if was_not_sent(error) and not self._closed:
             return await self._execute(args, {})
         return await self._retry.again(error, partial(self._run, SHARED, args), (args,))
 
@@ -333,7 +333,7 @@ class RedisStore(Store):
         try:
             return await use(link)
         except ConnectionFailed as error:
-            if not was_not_sent(error):
+            if self._closed or not was_not_sent(error):
                 raise
         return await use(await self._shared_link())
 
