@@ -67,7 +67,7 @@ class BoundedLink(MultiplexedLink):
 
     def go_on(self) -> None:
         """Let in whoever may come in; takes commands again from anybody once nobody waits."""
-        if self.closed or self.line.let_in():
+        if self.line.let_in():
             super().resume_writing()
 
     def _look(self) -> None:
