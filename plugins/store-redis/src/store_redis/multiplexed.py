@@ -16,6 +16,7 @@ sleeps (``busy_poll``), as long as that pays.
 from __future__ import annotations
 
 import asyncio
+from asyncio import InvalidStateError
 from collections import deque
 from itertools import islice
 from time import perf_counter
@@ -30,6 +31,9 @@ from store_redis.health import HealthCheck
 from store_redis.link import Link
 
 NOTHING = object()
+
+#: Types of most replies: none of them is an error or a push message.
+PLAIN = frozenset({bytes, str, int, float, bool, type(None), list, dict, set})
 
 #: How many times within one timeout the queue is checked: a reply times out between 1 and 1 1/8 times its time.
 TICKS = 8
@@ -153,7 +157,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
         return future
 
     def send_batch(self, commands: list[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
-        packed = [pack(args) for args in commands]
+        try:
+            packed = [pack_command(args) for args in commands]
+        except (TypeError, UnicodeEncodeError):
+            packed = [pack(args) for args in commands]
         if not self._unsent:
             self.loop.call_soon(self._flush)
         self._unsent.extend(packed)
@@ -237,6 +244,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
         reader.feed(data)
         gets = reader.gets
         waiters = self._waiters
+        popleft = waiters.popleft
         due = len(waiters)
         while True:
             try:
@@ -253,20 +261,33 @@ class MultiplexedLink(Link, asyncio.Protocol):
                 return
             if reply is NOTHING:
                 break
-            if type(reply) is PushNotification:
-                self._push(reply)
-            elif not waiters:
-                self._unasked(reply)
-                if self.closed:
-                    return
-            else:
-                waiter = waiters.popleft()
-                if not waiter.done():
-                    if isinstance(reply, Exception):
-                        waiter.set_exception(reply)
-                    else:
-                        waiter.set_result(reply)
+            if type(reply) in PLAIN:
+                try:
+                    popleft().set_result(reply)
+                except InvalidStateError:
+                    continue  # a caller that has gone
+                except IndexError:
+                    self._unasked(reply)
+                    if self.closed:
+                        return
+            elif not self._hand_out(reply):
+                return
         self._received += due - len(waiters)
+
+    def _hand_out(self, reply: Any) -> bool:
+        """Hand out a push message, an error, or a reply of a rare type; False when the link is closed."""
+        if type(reply) is PushNotification:
+            self._push(reply)
+        elif not self._waiters:
+            self._unasked(reply)
+        else:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                if isinstance(reply, Exception):
+                    waiter.set_exception(reply)
+                else:
+                    waiter.set_result(reply)
+        return not self.closed
 
     def pause_writing(self) -> None:
         self.writable = self._create_future()

@@ -35,7 +35,7 @@ from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
 from store_redis.connection import (
     RedisConnection,
-    check_options,
+    check_timeout,
     in_encoding,
     send,
     until_writable,
@@ -111,7 +111,8 @@ class RedisStore(Store):
         self.bind()
         return RedisConnection(self, await self.dialer.dial())
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
+    # A keyword of its own instead of **options: an empty dictionary for each command is a fiftieth of what it costs.
+    async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         try:
             shared = not self._routes[args[0]]
         except (KeyError, IndexError, TypeError):
@@ -121,7 +122,7 @@ class RedisStore(Store):
         if (
             shared
             and link is not None
-            and not options
+            and timeout is None
             and link.writable is None
             and link.thread == get_ident()
             and link.loop_runs()
@@ -129,15 +130,20 @@ class RedisStore(Store):
             try:
                 return await link.send(args)
             except FAILURES as error:
-                return await self._go_on(error, args)
-        return await self._execute(args, options)
+                return await self.go_on(error, args)
+        return await self._execute(args, timeout)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
+        for command in commands:
+            _check_queued(command)
+        prepared = await self._prepare_all(commands)
         if isinstance(watch, RedisWatch):
             # What is watched is watched on that connection: no other can take its place.
-            return await self._transact_on(watch.link, commands)
-        attempt = partial(self._on_shared, lambda link: self._transact_on(link, commands))
-        return await self._retry.run(attempt, [command.args for command in commands])
+            replies = await self._transact_on(watch.link, commands, prepared)
+        else:
+            attempt = partial(self._on_shared, lambda link: self._transact_on(link, commands, prepared))
+            replies = await self._retry.run(attempt, prepared)
+        return self._restore_all(commands, replies)
 
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         self.check_open()
@@ -155,7 +161,7 @@ class RedisStore(Store):
         if not commands:
             return []
         replies = await self._pipeline(commands)
-        return [self.restore(command.args, reply) for command, reply in zip(commands, replies, strict=True)]
+        return self._restore_all(commands, replies)
 
     async def watch(self, *keys: Any) -> RedisWatch:
         self.bind()
@@ -274,6 +280,15 @@ class RedisStore(Store):
         """A pub/sub message without the namespace; any other reply as it is."""
         return message if self._keys is None else self._keys.restore_message(message)
 
+    @property
+    def unwrapped(self) -> bool:
+        """Whether ``execute`` is this class's own: no extension, no subclass stands between a caller and the link."""
+        return "execute" not in self.__dict__ and type(self).execute is RedisStore.execute
+
+    def is_shared(self, name: str) -> bool:
+        """Whether every command of that name may go on the shared connection as it stands."""
+        return self._routes.get(name) == SHARED
+
     def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
         """redis-py's connection class for this store's address, and its arguments."""
         from store_redis.client import connection_kind
@@ -284,6 +299,12 @@ class RedisStore(Store):
         """Run a command as it stands: no namespace, no extension."""
         attempt = partial(self._on_shared, lambda link: send(link, args))
         return await self._retry.run(attempt, (args,))
+
+    async def go_on(self, error: StoreError, args: tuple[Any, ...]) -> Any:
+        """What follows when a shared command of the hot path has failed: another attempt, or the error."""
+        if was_not_sent(error) and not self._closed:
+            return await self._execute(args, None)
+        return await self._retry.again(error, partial(self._run, SHARED, args), (args,))
 
     async def run_blocking(self, link: Link, args: tuple[Any, ...], timeout: float | None) -> Any:
         """Run a blocking command on a caller's own connection."""
@@ -299,8 +320,8 @@ class RedisStore(Store):
 
     # The slow path.
 
-    async def _execute(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        timeout = check_options(options)
+    async def _execute(self, args: tuple[Any, ...], timeout: float | None) -> Any:
+        check_timeout(timeout)
         if not args:
             raise make(ArgumentError, "a command has a name")
         kind = route(args)
@@ -312,12 +333,6 @@ class RedisStore(Store):
         # A caller's own time covers all that it waits for: a connection, its turn, the reply.
         running = self._retry.run(partial(self._run, kind, args, 0), (args,))
         return await within(timeout, self.dialer.address, running)
-
-    async def _go_on(self, error: StoreError, args: tuple[Any, ...]) -> Any:
-        """What follows on an error of the hot path."""
-        if was_not_sent(error) and not self._closed:
-            return await self._execute(args, {})
-        return await self._retry.again(error, partial(self._run, SHARED, args), (args,))
 
     async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         prepared = await self.prepare(args)
@@ -338,7 +353,7 @@ class RedisStore(Store):
         return await use(await self._shared_link())
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        prepared = [await self.prepare(command.args) for command in commands]
+        prepared = await self._prepare_all(commands)
         replies: list[Any] = []
 
         async def attempt() -> list[Any]:
@@ -349,21 +364,20 @@ class RedisStore(Store):
             return replies
 
         try:
-            return await self._retry.run(attempt, [command.args for command in commands])
+            return await self._retry.run(attempt, prepared)
         except ReplyError:
             if not replies:
                 raise  # the server refused the connection, not the commands
             return replies
 
-    async def _transact_on(self, link: Link, commands: Sequence[Command]) -> list[Any]:
-        prepared = [await self._prepare_queued(command) for command in commands]
+    async def _transact_on(self, link: Link, commands: Sequence[Command], prepared: list[tuple[Any, ...]]) -> list[Any]:
         replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
-        executed = replies[-1]
+        executed: list[Any] | ReplyError | None = replies[-1]
         if executed is None:
             raise make(TransactionAborted, "a watched key changed; nothing was run")
         if isinstance(executed, ReplyError):
             raise _first_refusal(commands, replies[1:-1], executed)
-        return [self.restore(command.args, reply) for command, reply in zip(commands, executed, strict=True)]
+        return executed
 
     async def _only_read(self, commands: Commands) -> bool:
         if self._table is None:
@@ -380,12 +394,15 @@ class RedisStore(Store):
                 # The next caller of this link may want its replies decoded.
                 link.close()
 
-    async def _prepare_queued(self, command: Command) -> tuple[Any, ...]:
-        if not command.args:
-            raise make(ArgumentError, "a command has a name")
-        if route(command.args) == REFUSED:
-            raise Unsupported("a transaction", upper(command.args[0]))
-        return await self.prepare(command.args)
+    async def _prepare_all(self, commands: Sequence[Command]) -> list[tuple[Any, ...]]:
+        if not self.namespace and self.encoding == "utf-8":
+            return [command.args for command in commands]
+        return [await self.prepare(command.args) for command in commands]
+
+    def _restore_all(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
+        if self._keys is None:
+            return replies
+        return [self.restore(command.args, reply) for command, reply in zip(commands, replies, strict=True)]
 
     async def _send_batch(self, link: Link, commands: list[tuple[Any, ...]]) -> list[Any]:
         await until_writable(link, link.timeout)
@@ -436,6 +453,13 @@ class RedisWatch:
             # Nobody waits for the reply; the next user's command stands behind it in any case.
             link.send(("UNWATCH",)).cancel()
         self._dedicated.give_back(link)
+
+
+def _check_queued(command: Command) -> None:
+    if not command.args:
+        raise make(ArgumentError, "a command has a name")
+    if route(command.args) == REFUSED:
+        raise Unsupported("a transaction", upper(command.args[0]))
 
 
 def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
