@@ -150,6 +150,15 @@ def _sent(link: Any) -> list[tuple[Any, ...]]:
     return sent
 
 
+async def test_a_connection_of_ones_own_is_not_asked(valkey_url: str) -> None:
+    """It may be in the middle of a transaction: the question would be a part of it."""
+    async with create_store(valkey_url, health_check=0.02) as store, await store.connect() as connection:
+        await connection.execute("MULTI")
+        await connection.execute("ECHO", "x")
+        await asyncio.sleep(0.3)
+        assert await connection.execute("EXEC") == [b"x"]
+
+
 async def test_without_a_check_nothing_is_asked(proxy: Through) -> None:
     async with create_store(proxy.url, health_check=0) as store:
         await store.ping()

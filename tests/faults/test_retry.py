@@ -146,6 +146,28 @@ async def test_a_timeout_is_not_repeated(proxy: Through, counter: Store) -> None
         assert await counter.execute("GET", "count") == b"1"
 
 
+async def test_a_server_that_tells_no_flags_has_nothing_repeated(valkey_url: str) -> None:
+    async with create_store(valkey_url) as admin, Through(valkey_url) as proxy:
+        await admin.execute("ACL", "SETUSER", "blind", "on", ">pw", "~*", "+@all", "-command")
+        async with create_store(proxy.url, retry="reads", username="blind", password="pw") as store:
+            await store.ping()
+            proxy.cut_all_after(0)
+            with pytest.raises(ConnectionLost):
+                await store.execute("GET", "key")
+        await admin.execute("ACL", "DELUSER", "blind")
+
+
+async def test_closing_the_store_repeats_nothing(proxy: Through, counter: Store) -> None:
+    store = create_store(proxy.url, retry="all", retries=1000, timeout=60)
+    await store.ping()
+    proxy.connections[-1].hold()
+    waiting = asyncio.create_task(store.execute("INCR", "count"))
+    await asyncio.sleep(0.02)
+    await store.close()
+    with pytest.raises(ConnectionLost):
+        await waiting
+
+
 # Nobody answers.
 
 

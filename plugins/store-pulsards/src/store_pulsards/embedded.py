@@ -91,6 +91,9 @@ class EmbeddedLink(Link):
     def load(self) -> int:
         return len(self._waiting) + (self.blocking is not None)
 
+    def check_health(self, interval: float) -> None:
+        """Nothing to check: the engine is in this process."""
+
     def close(self) -> None:
         if self.closed:
             return

@@ -72,8 +72,6 @@ class Dialer:
             if translated is error:
                 raise
             raise translated from error
-        if self.params["health_check"]:
-            link.check_health(self.params["health_check"])
         return link
 
     def _make_link(self, timeout: float, decoding: str | None, busy_poll: float) -> MultiplexedLink:

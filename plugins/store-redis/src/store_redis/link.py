@@ -92,6 +92,10 @@ class Link(ABC):
         """How many replies are due."""
 
     @abstractmethod
+    def check_health(self, interval: float) -> None:
+        """Check from here on that the other end is there, whenever nothing came for ``interval`` seconds."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close the link; callers that wait get ``ConnectionLost``."""
 

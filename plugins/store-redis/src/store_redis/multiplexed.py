@@ -198,7 +198,6 @@ class MultiplexedLink(Link, asyncio.Protocol):
         return bool(self._waiters) and not self._waiters[0].done()
 
     def check_health(self, interval: float) -> None:
-        """Check from here on that the other end is there, whenever nothing came for ``interval`` seconds."""
         self._health = HealthCheck(self, interval, lambda reason: self._fail(make(ConnectionLost, reason)))
 
     def _flush(self) -> None:

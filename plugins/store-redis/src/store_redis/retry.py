@@ -16,7 +16,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
+from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreClosed, StoreError, Timeout
 from store_core.parameters import Params
 
 T = TypeVar("T")
@@ -84,15 +84,23 @@ class Retry:
             if isinstance(error, ReplyError) and error.code in _DEMOTED:
                 self._redial()
             try:
-                if lost is not None and self._mode != ALL and not await self._only_read(commands):
+                if lost is not None and not await self._may_run_twice(commands):
                     break
                 return await attempt()
             except FAILURES as failure:
                 error = failure
             except StoreError as failure:
-                _outcome(failure, lost)
-                raise
+                error = failure
+                break
         raise _outcome(error, lost)
+
+    async def _may_run_twice(self, commands: Commands) -> bool:
+        if self._mode == ALL:
+            return True
+        try:
+            return await self._only_read(commands)
+        except ReplyError:
+            return False  # a server that does not tell its commands' flags
 
     def _may_repeat(self, error: StoreError, repeated: int) -> bool:
         asked = self._mode != NEVER and repeated < self._retries
@@ -139,7 +147,9 @@ def _outcome(error: StoreError, lost: StoreError | None) -> StoreError:
     """What the caller is told: not that nothing ran, when an attempt before the last may have."""
     if lost is None or error is lost:
         return error
-    if isinstance(error, ConnectionFailed) and not isinstance(error, ConnectionLost):
+    if isinstance(error, StoreClosed) or (
+        isinstance(error, ConnectionFailed) and not isinstance(error, ConnectionLost)
+    ):
         lost.add_note(f"it was not repeated: {error}")
         return lost
     error.add_note(f"an attempt before this one may have run: {lost}")

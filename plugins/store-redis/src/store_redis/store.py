@@ -253,6 +253,9 @@ class RedisStore(Store):
             self.check_open()
         if link.closed:
             raise lost_at_once(link)
+        if self.params["health_check"]:
+            # Not on a connection of a caller's own, where a PING would be part of what the caller does (MULTI).
+            link.check_health(self.params["health_check"])
         return link
 
     async def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
