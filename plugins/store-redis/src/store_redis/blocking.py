@@ -33,7 +33,7 @@ PATIENCE, PATIENCE_WHEN_CLOSING = 5.0, 1.0
 #: Seconds between two calls of CLIENT UNBLOCK: the blocking command may not have reached the server yet.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.1
 
-_LOST = "what %s popped for a caller that has gone is lost: %s"
+_LOST = "what %s popped for a caller that has gone may be lost: %s"
 
 Command = tuple[Any, ...]
 
@@ -145,14 +145,23 @@ class Blocking:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _put_back(self, command: Command, args: Command) -> None:
-        for last in (False, True):
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._push(command)
+        except (StoreError, TimeoutError) as error:
+            logger.warning(_LOST, upper(args[0]), error)
+
+    async def _push(self, command: Command) -> None:
+        pause = _FIRST_PAUSE
+        while True:
             try:
                 await send(await self._shared(), command)
                 return
-            except StoreError as error:
-                if last or not was_not_sent(error):
-                    logger.warning(_LOST, upper(args[0]), error)
-                    return
+            except ConnectionFailed as error:
+                if not was_not_sent(error):
+                    raise  # it may be back, and must not be there twice
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def _is_owed(reply: asyncio.Future[Any], link: Link) -> bool:
