@@ -168,6 +168,27 @@ async def test_closing_the_store_repeats_nothing(proxy: Through, counter: Store)
         await waiting
 
 
+async def test_what_fills_the_cache_and_what_empties_it_is_repeated_too(valkey_url: str) -> None:
+    async with create_store(valkey_url) as direct, Through(valkey_url) as proxy:
+        await direct.flush()
+        await direct.execute("SET", "key", "value")
+        async with create_store(proxy.url, retry="reads", cache=100) as store:
+            await store.ping()
+            proxy.cut_all_after(0)
+            assert await store.execute("GET", "key") == b"value"
+            assert await store.execute("GET", "key") == b"value"
+            proxy.cut_all_after(0)
+            with pytest.raises(ConnectionLost):
+                await store.execute("SET", "key", "other")
+            assert await store.execute("GET", "key") == b"other"
+            waiting = asyncio.create_task(store.execute("SET", "key", "third"))
+            await asyncio.sleep(0)
+            assert store._node.links[0]._unsent
+            store._node.links[0].close()
+            assert await waiting == b"OK"
+            assert await store.execute("GET", "key") == b"third"
+
+
 # Nobody answers.
 
 

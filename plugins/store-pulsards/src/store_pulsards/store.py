@@ -128,6 +128,9 @@ class EmbeddedStore(PulsardsStore):
             raise value
         return value
 
+    def _make_tracking(self, params: Params) -> None:
+        """There is nothing to cache: the data is in this process already."""
+
     def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
         from store_pulsards.client import connection_kind
 

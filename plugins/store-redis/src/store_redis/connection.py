@@ -11,6 +11,7 @@ from store_core import (
     Connection,
     ConnectionFailed,
     ConnectionTimeout,
+    ReplyError,
     StoreClosed,
     StoreError,
     Timeout,
@@ -51,10 +52,15 @@ class RedisConnection(Connection):
         if name == "CLIENT" and _silences(args):
             raise Unsupported("a connection", f"CLIENT REPLY {upper(args[2])}", "every caller waits for its reply")
         sent = await self._store.prepare(args)
-        if name in WAITS:
-            reply = await self._store.run_blocking(self.link, sent, timeout)
-        else:
-            reply = await send(self.link, sent, timeout)
+        try:
+            if name in WAITS:
+                reply = await self._store.run_blocking(self.link, sent, timeout)
+            else:
+                reply = await send(self.link, sent, timeout)
+        except ReplyError as error:
+            # A script that fails half-way has written the first half.
+            self._store.restore(args, error)
+            raise
         return self._store.restore(args, reply)
 
     async def close(self) -> None:

@@ -22,17 +22,23 @@ class CommandKeys:
     Attributes:
         find: Positions of the keys; None when they cannot be known.
         subcommands: By upper-case name; empty for most.
-        flags: What the server says of the command: ``readonly``, ``write``, …
+        flags: What the server says of it: ``readonly``, ``write``, …
+        only_first: Whether its first argument is its only key, whatever else it is given.
     """
 
-    __slots__ = ("find", "flags", "subcommands")
+    __slots__ = ("find", "flags", "only_first", "subcommands")
 
     def __init__(
-        self, find: Find | None, subcommands: dict[str, CommandKeys], flags: frozenset[str] = frozenset()
+        self,
+        find: Find | None,
+        subcommands: dict[str, CommandKeys],
+        flags: frozenset[str] = frozenset(),
+        only_first: bool = False,
     ) -> None:
         self.find = find
         self.subcommands = subcommands
         self.flags = flags
+        self.only_first = only_first
 
 
 def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
@@ -50,7 +56,8 @@ def _command(entry: list[Any]) -> CommandKeys:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
-    return CommandKeys(find, subcommands, flags)
+    only_first = find is not None and list(entry[3:5]) == [1, 1] and "movablekeys" not in flags
+    return CommandKeys(find, subcommands, flags, only_first)
 
 
 def only_reads(args: tuple[Any, ...], table: Mapping[str, CommandKeys]) -> bool:

@@ -25,6 +25,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "health_check", float, 30.0, "seconds of silence after which a connection is checked; 0 never", minimum=0
     ),
+    Parameter("cache", int, 0, "replies kept in memory until the server tells of a change; 0 keeps none", minimum=0),
     Parameter("client_name", str, None, "name of the connections in CLIENT LIST"),
     Parameter("protocol", int, 3, "RESP version", choices=(2, 3)),
     Parameter("tls", bool, False, "TLS on redis:// and valkey://; rediss:// and valkeys:// have it on"),

@@ -32,6 +32,7 @@ from store_core import (
 from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
+from store_redis.cache import MISSING, Cache, Question
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
 from store_redis.connection import (
     RedisConnection,
@@ -52,6 +53,7 @@ from store_redis.parameters import PARAMETERS
 from store_redis.retry import FAILURES, Commands, Retry, nothing_ran
 from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
+from store_redis.tracking import TURN_DUE, Tracking, normal
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -81,7 +83,10 @@ class RedisStore(Store):
         self._routes = plain_names()
         # The shared link when there is exactly one and nothing stands between a caller and it; else None.
         self._link: Link | None = None
-        self._node = Node(self.open_link, params["connections"], params["dedicated"], self._links_changed)
+        self._node = Node(
+            self.open_link, params["connections"], params["dedicated"], self._links_changed, self._open_shared
+        )
+        self._tracking = self._make_tracking(params)
         self._learn = SingleFlight(self._learn_table)
         self._retry = Retry(params, self._only_read, self.redial)
         # Connections that the store itself is opening; closing the store ends them.
@@ -104,6 +109,11 @@ class RedisStore(Store):
         from store_redis.server import start_valkey  # processes are rarely started
 
         return await start_valkey(dsn, params)
+
+    @property
+    def cache(self) -> Cache | None:
+        """The replies that are kept in memory, and their figures; None without the parameter ``cache``."""
+        return None if self._tracking is None else self._tracking.cache
 
     # The four operations.
 
@@ -210,6 +220,8 @@ class RedisStore(Store):
         async with await self.connect() as connection:
             await connection.execute("SELECT", name)
             await send(connection.link, ("FLUSHDB",))
+        if self._tracking is not None:
+            self._tracking.cache.clear()
 
     async def _close(self) -> None:
         loop_changed = self._loop is not None and self._loop is not asyncio.get_running_loop()
@@ -269,7 +281,9 @@ class RedisStore(Store):
         return self._keys.apply(args)
 
     def restore(self, args: tuple[Any, ...], reply: Any) -> Any:
-        """The reply as the caller sees it: without the namespace."""
+        """The reply as the caller sees it: without the namespace. What the command changed is no longer cached."""
+        if self._tracking is not None:
+            self._tracking.wrote(args)
         return reply if self._keys is None else self._keys.restore(args, reply)
 
     def prefixed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -324,6 +338,77 @@ class RedisStore(Store):
     # The slow path.
 
     async def _execute(self, args: tuple[Any, ...], timeout: float | None) -> Any:
+        tracking = self._tracking
+        if tracking is None:
+            return await self._execute_sent(args, timeout)
+        check_timeout(timeout)
+        effect = tracking.effect(args)
+        if effect.cacheable:
+            reply = tracking.find(args)
+            if reply is TURN_DUE:
+                await asyncio.sleep(0)
+                reply = tracking.find(args, turned=True)
+            return reply if reply is not MISSING else await self._read(tracking, args, timeout)
+        link = None if timeout is not None else self._direct_link(tracking, args)
+        # Who reads after this call without awaiting it is behind it on the connection, not in front of it in memory.
+        tracking.wrote(args)
+        try:
+            if link is None:
+                return await self._execute_sent(args, timeout)
+            try:
+                return await link.send(args)
+            except FAILURES as error:
+                return await self.go_on(error, args)
+        except ReplyError as error:
+            # A script that fails half-way has written the first half.
+            self.restore(args, error)
+            raise
+
+    async def _read(self, tracking: Tracking, args: tuple[Any, ...], timeout: float | None) -> Any:
+        question = normal(args)
+        if question is None:
+            return await self._execute_sent(args, timeout)
+        link = None if timeout is not None else self._direct_link(tracking, question)
+        if link is not None and question is args:
+            try:
+                return await tracking.read(link, question, question, False)
+            except FAILURES as error:
+                attempt = partial(self._read_from_server, tracking, question, False)
+                if was_not_sent(error) and not self._closed:
+                    return await self._retry.run(attempt, (question,))
+                return await self._retry.again(error, attempt, (question,))
+        if question is not args and (reply := tracking.find(question, turned=True)) is not MISSING:
+            return reply
+        self.bind()
+        attempt = partial(self._read_from_server, tracking, question, timeout is not None)
+        running = self._retry.run(attempt, (question,))
+        return await (running if timeout is None else within(timeout, self.dialer.address, running))
+
+    def _direct_link(self, tracking: Tracking, args: tuple[Any, ...]) -> Link | None:
+        """The shared link when nothing stands between a caller and it, as in ``execute``."""
+        link = tracking.direct
+        if (
+            link is not None
+            and link.writable is None
+            and link.thread == get_ident()
+            and link.loop_runs()
+            and args
+            and type(args[0]) is str
+            and self._routes.get(args[0]) == SHARED
+        ):
+            return link
+        return None
+
+    async def _read_from_server(self, tracking: Tracking, question: Question, patient: bool) -> Any:
+        prepared = await self.prepare(question)
+
+        async def read(link: Link) -> Any:
+            await until_writable(link, 0 if patient else link.timeout)
+            return await tracking.read(link, question, prepared, patient)
+
+        return await self._on_shared(read)
+
+    async def _execute_sent(self, args: tuple[Any, ...], timeout: float | None) -> Any:
         check_timeout(timeout)
         if not args:
             raise make(ArgumentError, "a command has a name")
@@ -403,7 +488,7 @@ class RedisStore(Store):
         return [await self.prepare(command.args) for command in commands]
 
     def _restore_all(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
-        if self._keys is None:
+        if self._keys is None and self._tracking is None:
             return replies
         return [self.restore(command.args, reply) for command, reply in zip(commands, replies, strict=True)]
 
@@ -415,10 +500,36 @@ class RedisStore(Store):
         self.bind()
         return await self._node.shared()
 
+    async def _open_shared(self) -> Link:
+        link = await self.open_link()
+        if self._tracking is not None:
+            try:
+                await self._tracking.attach(link)
+            except BaseException:
+                link.close()
+                raise
+        return link
+
     def _links_changed(self) -> None:
         links = self._node.links
         direct = self.params["connections"] == 1 and not self.namespace and self.encoding == "utf-8" and links
-        self._link = links[0] if direct else None
+        link = links[0] if direct else None
+        if self._tracking is None:
+            self._link = link
+        else:
+            self._tracking.follow(links, link)
+
+    def _make_tracking(self, params: Params) -> Tracking | None:
+        if not params["cache"]:
+            return None
+        if params["protocol"] != 3:
+            raise DSNError(
+                f"{self.name}: cache={params['cache']} needs protocol=3: RESP2 has no way to tell of changes"
+            )
+        return Tracking(params["cache"], self.encoding, params["decode_responses"], self._as_sent)
+
+    def _as_sent(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self.prefixed(in_encoding(args, self.encoding))
 
     async def _learn_table(self) -> None:
         async with self._node.dedicated.lend() as link:
