@@ -54,6 +54,19 @@ async def test_no_more_commands_are_under_way_than_the_bound_says(proxy: Through
         assert link_of(store).writable is None
 
 
+async def test_large_values_are_counted_like_small_ones(proxy: Through) -> None:
+    value = bytes(1_000_000)
+    async with create_store(proxy.url, max_in_flight=2, timeout=60) as store:
+        assert await store.execute("ECHO", value) == value
+        held = await stopped(store, proxy)
+        asking = [asyncio.create_task(store.execute("ECHO", value)) for _ in range(12)]
+        await asyncio.sleep(0.1)
+        assert link_of(store).load() <= 2
+        held.release()
+        assert all(reply == value for reply in await asyncio.gather(*asking))
+        assert link_of(store).writable is None
+
+
 async def test_callers_are_served_in_the_order_in_which_they_came(proxy: Through) -> None:
     served: list[int] = []
 

@@ -32,7 +32,6 @@ class BoundedLink(MultiplexedLink):
         super().__init__(timeout, encoding, busy_poll)
         self._limit = limit
         self._enough = limit // 2
-        self._paused = False
         self.line: WaitingLine = WaitingLine(self)
 
     def send(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:
@@ -50,16 +49,7 @@ class BoundedLink(MultiplexedLink):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.writable is not None and len(self._waiters) <= self._enough:
-            self.go_on()
-
-    def pause_writing(self) -> None:
-        self._paused = True
-        if self.writable is None:
-            super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self.go_on()
+            self._take_more()
 
     def room(self) -> int:
         """How many more commands it takes now."""
@@ -67,13 +57,23 @@ class BoundedLink(MultiplexedLink):
 
     def go_on(self) -> None:
         """Let in whoever may come in; takes commands again from anybody once nobody waits."""
+        self._take_more()
+
+    def _take_more(self) -> None:
         if self.line.let_in():
-            super().resume_writing()
+            super()._take_more()
+
+    def _send_around(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:
+        try:
+            return super()._send_around(args)
+        finally:
+            self._look()
 
     def _look(self) -> None:
         full = self.room() <= 0
         if full and self.writable is None:
-            super().pause_writing()
+            self.unwritable_since = self.loop.time()
+            self.writable = self._create_future()
         elif not full and self.writable is not None and not self._waiters:
             # Whoever was let in had nothing to send after all, and no reply will come to let in the next.
             self.go_on()
