@@ -9,7 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.cluster.load import EVERY_QUESTION, Load, put_there, read_what_was_there
+from tests.cluster.load import (
+    EVERY_QUESTION,
+    Load,
+    put_there,
+    read_many_that_were_there,
+    read_what_was_there,
+)
 from tests.cluster.servers import ClusterServers
 from tests.conftest import eventually
 
@@ -274,3 +280,34 @@ async def test_nothing_is_left_of_nodes_that_have_gone(cluster: ClusterServers) 
             await load.more(50)
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
     await eventually(lambda: open_files() <= files)
+
+
+async def test_retry_sends_reads_again_whose_connection_was_lost(cluster: ClusterServers) -> None:
+    async with create_store(cluster.url, retry="reads", timeout=10) as store:
+        assert isinstance(store, ClusterStore)
+        await replicated(store, cluster)
+        async with Load(store, 20, read_what_was_there, read_many_that_were_there) as load:
+            for _ in range(5):
+                await load.more(100)
+                for server in cluster.servers:
+                    server.run("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert load.errors == {}
+
+
+async def test_a_cancelled_pop_loses_nothing_on_any_node(store: ClusterStore) -> None:
+    queues = [f"queue:{number}" for number in range(9)]
+    for turn in range(5):
+        waiting = [asyncio.create_task(store.execute("BLPOP", queue, 30)) for queue in queues]
+        await asyncio.sleep(0.02)
+        pushed = asyncio.gather(*(store.execute("RPUSH", queue, turn) for queue in queues))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await pushed
+        taken = {queue for queue, task in zip(queues, waiting, strict=True) if not task.cancelled()}
+
+        async def back(taken: set[str] = taken) -> bool:
+            return all([await store.execute("LLEN", queue) == (queue not in taken) for queue in queues])
+
+        await eventually(back)
+        await store.execute("DEL", *queues)

@@ -214,6 +214,11 @@ class Proxy:
         for connection in tuple(self.connections):
             connection.cut(reset=reset)
 
+    def cut_all_after(self, size: int) -> None:
+        """Close each open connection once so many more bytes of its server's stream have passed."""
+        for connection in self.connections:
+            connection.cut_after(size)
+
     async def close(self) -> None:
         """Close the listener and every connection."""
         self.deafen()

@@ -27,6 +27,7 @@ from store_redis.errors import in_redis_pys_words
 from store_redis.link import Link
 from store_redis.pipeline import StorePipeline
 from store_redis.pool import StoreMonitor, forget_connections, make_pool
+from store_redis.retry import FAILURES
 
 if TYPE_CHECKING:
     from store_redis.store import RedisStore
@@ -80,8 +81,11 @@ class StoreRedis(redis.asyncio.Redis):
             return await self._execute_command(args, options)
         try:
             response = await link.send(args)
-        except ReplyError as error:
-            raise in_redis_pys_words(error) from error.__cause__
+        except FAILURES as error:
+            try:
+                response = await store.go_on(error, args)
+            except ReplyError as final:
+                raise in_redis_pys_words(final) from final.__cause__
         return response if callback is None else callback(response)
 
     async def _execute_command(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,9 @@ from typing import Any
 from store_core import DSN, ConnectionFailed, ConnectionLost, ConnectionTimeout, DSNError, ReplyError, StoreError
 from store_core.dsn import MASK
 from store_core.parameters import Params
+from store_redis.bounded import BoundedLink
 from store_redis.errors import make, reply_error
+from store_redis.health import keep_alive
 from store_redis.multiplexed import MultiplexedLink
 
 DEFAULT_HOST = "127.0.0.1"
@@ -62,7 +63,7 @@ class Dialer:
         link: MultiplexedLink | None = None
         try:
             async with asyncio.timeout(timeout or None):
-                link = await self._open(lambda: MultiplexedLink(timeout, decoding, busy_poll))
+                link = await self._open(lambda: self._make_link(timeout, decoding, busy_poll))
                 link.address = self.address
                 await self._shake_hands(link)
         except BaseException as error:
@@ -74,21 +75,31 @@ class Dialer:
             raise translated from error
         return link
 
+    def _make_link(self, timeout: float, decoding: str | None, busy_poll: float) -> MultiplexedLink:
+        limit = self.params["max_in_flight"]
+        if limit:
+            return BoundedLink(limit, timeout, decoding, busy_poll)
+        return MultiplexedLink(timeout, decoding, busy_poll)
+
     async def _open(self, factory: Callable[[], MultiplexedLink]) -> MultiplexedLink:
         loop = asyncio.get_running_loop()
         if self.path:
-            return (await loop.create_unix_connection(factory, self.path))[1]
+            transport, link = await loop.create_unix_connection(factory, self.path)
+            link.peer = transport.get_extra_info("peername")
+            return link
         context = tls_context(self.params) if self.tls else None
         name = self.params["tls_server_name"] or self.host if context else None
         transport, link = await loop.create_connection(factory, self.host, self.port, ssl=context, server_hostname=name)
+        link.peer = transport.get_extra_info("peername")
         sock = transport.get_extra_info("socket")
         if sock is not None:
             # asyncio and uvloop set TCP_NODELAY themselves.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            keep_alive(sock, self.params["timeout"])
         return link
 
     async def _shake_hands(self, link: MultiplexedLink) -> None:
         replies = await self._ask(link, [self._greeting(), *self._introduction()])
+        link.client_id = _client_id(replies[0])
         if _knows_no_hello(replies[0]) and not link.closed:
             older = [command for command in (self._auth(), self._select()) if command]
             replies = await self._ask(link, [*older, ("PING",)])
@@ -199,6 +210,18 @@ def tls_context(params: Params) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise DSNError(f"a TLS file cannot be used: {getattr(error, 'strerror', None) or error}") from error
     return context
+
+
+def _client_id(hello: Any) -> int | None:
+    """The ``id`` in HELLO's reply: a mapping in RESP3, names and values in turn in RESP2."""
+    pairs = (
+        hello.items()
+        if isinstance(hello, dict)
+        else zip(hello[::2], hello[1::2], strict=False)
+        if isinstance(hello, list)
+        else ()
+    )
+    return next((number for name, number in pairs if name in (b"id", "id")), None)
 
 
 def _knows_no_hello(reply: Any) -> bool:

@@ -68,6 +68,11 @@ def make(kind: type[ErrorT], message: str) -> ErrorT:
     return _also_redis(kind, _MATCHING[kind])(message) if "redis.exceptions" in sys.modules else kind(message)
 
 
+def was_not_sent(error: BaseException) -> bool:
+    """Whether a command certainly did not leave, and its caller's time is not over."""
+    return isinstance(error, ConnectionFailed) and not isinstance(error, ConnectionLost | Timeout)
+
+
 def copied(error: ErrorT) -> ErrorT:
     """The same error as another object: one that is raised in many tasks would gather all their tracebacks."""
     copy = type(error).__new__(type(error), *error.args)

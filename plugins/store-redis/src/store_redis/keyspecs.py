@@ -79,6 +79,14 @@ def _is_key(spec: Mapping[str, Any]) -> bool:
     return "not_key" not in map(_text, spec.get("flags", ()))
 
 
+def only_reads(args: tuple[Any, ...], table: Mapping[str, CommandKeys]) -> bool:
+    """Whether the server's table says that the command only reads; False for one that it does not list."""
+    command = table.get(upper(args[0])) if args else None
+    if command is not None and command.subcommands and len(args) > 1:
+        command = command.subcommands.get(upper(args[1]))
+    return command is not None and "readonly" in command.flags
+
+
 def _all_of(finds: list[Find | None]) -> Find | None:
     known = [find for find in finds if find is not None]
     if len(known) < len(finds):

@@ -9,13 +9,20 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from store_core.pubsub import Subscriptions
 
 #: How many callers look for room at a time when a link takes commands again.
 TURNSTILE = 64
+
+
+class Line(Protocol):
+    """Where the callers of a link wait their turn, when it bounds how many commands are under way."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it is the caller's turn; gives up when the link has taken nobody for so long (0: never)."""
 
 
 class Link(ABC):
@@ -33,6 +40,11 @@ class Link(ABC):
         writable: Set while it takes no more commands: callers wait for it before they add to it.
         unwritable_since: The loop's time at which it last took no more.
         turnstile: Lets a few of the callers that wait for room look for it at a time.
+        line: Where they wait instead, one behind the other, if the link bounds how many commands are under way.
+        opened_at: The loop's time at which it was made.
+        encoding: What replies are decoded with; None leaves bytes.
+        client_id: The server's number for this connection; None where it told none.
+        peer: The address at the other end, as the system gives it.
         on_push: Called with each RESP3 push message.
         on_lost: Called once when the link is gone.
         listening: Whether what comes unasked is a message for ``on_push`` too: a subscriber's link in RESP2, whose
@@ -49,6 +61,11 @@ class Link(ABC):
         self.writable: asyncio.Future[None] | None = None
         self.unwritable_since = 0.0
         self.turnstile = asyncio.Semaphore(TURNSTILE)
+        self.line: Line | None = None
+        self.opened_at = self.loop.time()
+        self.encoding: str | None = None
+        self.client_id: int | None = None
+        self.peer: Any = None
         self.on_push: Callable[[Any], None] | None = None
         self.on_lost: Callable[[Link], None] | None = None
         self.listening = False
@@ -85,6 +102,10 @@ class Link(ABC):
     @abstractmethod
     def load(self) -> int:
         """How many replies are due."""
+
+    @abstractmethod
+    def check_health(self, interval: float) -> None:
+        """Check from here on that the other end is there, whenever nothing came for ``interval`` seconds."""
 
     @abstractmethod
     def close(self) -> None:

@@ -39,6 +39,9 @@ class MessageStream(asyncio.BufferedProtocol):
         fail: Takes an error that ends the connection.
         subscriptions: Who gets the messages.
         on_push: Takes what is no message of a channel: confirmations, error replies, messages of patterns.
+
+    Attributes:
+        reads: How often something came.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class MessageStream(asyncio.BufferedProtocol):
         subscriptions: Subscriptions,
         on_push: Callable[[Any], None],
     ) -> None:
+        self.reads = 0
         self._reader = reader
         self._buffer = bytearray(READ)
         self._nothing = nothing
@@ -64,6 +68,7 @@ class MessageStream(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.reads += 1
         self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # takes any buffer
         touched: set[Route] = set()
         try:

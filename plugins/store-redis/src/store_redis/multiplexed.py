@@ -29,6 +29,7 @@ from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError,
 from store_core.pubsub import Subscriptions
 from store_redis.encoding import pack
 from store_redis.errors import copied, make, reply_error
+from store_redis.health import HealthCheck
 from store_redis.large import LARGE, LargeWrites, is_large, parts
 from store_redis.link import Link
 from store_redis.message_stream import MessageStream
@@ -118,6 +119,9 @@ class MultiplexedLink(Link, asyncio.Protocol):
     def __init__(self, timeout: float = 0.0, encoding: str | None = None, busy_poll: float = 0.0) -> None:
         super().__init__(timeout)
         self._reader = self._make_reader(encoding)
+        self._health: HealthCheck | None = None
+        self._stream: MessageStream | None = None
+        self.encoding = encoding
         self._transport: asyncio.Transport | None = None
         self._waiters: deque[Waiter] = deque()
         self._unsent: list[bytes] = []
@@ -199,17 +203,30 @@ class MultiplexedLink(Link, asyncio.Protocol):
     def listen(self, subscriptions: Subscriptions, on_push: Callable[[Any], None]) -> None:
         super().listen(subscriptions, on_push)
         if self._transport is not None:
-            stream = MessageStream(self._reader, NOTHING, self, self._fail, subscriptions, on_push)
+            # Not ``on_push`` itself: a health check looks there for its answer.
+            self._stream = MessageStream(self._reader, NOTHING, self, self._fail, subscriptions, self._push)
             # uvloop chooses how it reads when it begins to.
             self._transport.pause_reading()
-            self._transport.set_protocol(stream)
+            self._transport.set_protocol(self._stream)
             self._transport.resume_reading()
 
     def leave_bytes(self) -> None:
         self._reader.set_encoding(None)
+        self.encoding = None
 
     def load(self) -> int:
         return len(self._waiters)
+
+    def heard(self) -> int:
+        """A number that grows with all that comes."""
+        return self._received + (self._stream.reads if self._stream is not None else 0)
+
+    def somebody_waits(self) -> bool:
+        """Whether the caller of the oldest command still waits for its reply."""
+        return bool(self._waiters) and not self._waiters[0].done()
+
+    def check_health(self, interval: float) -> None:
+        self._health = HealthCheck(self, interval, lambda reason: self._fail(make(ConnectionLost, reason)))
 
     def _flush(self) -> None:
         unsent = self._unsent
@@ -335,6 +352,9 @@ class MultiplexedLink(Link, asyncio.Protocol):
             self._write_slices()
             if self._paused:
                 return
+        self._take_more()
+
+    def _take_more(self) -> None:
         writable, self.writable = self.writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
@@ -370,6 +390,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._health is not None:
+            self._health.stop()
         # A listening link has commands without waiters among the unsent; nobody waits for those.
         written = max(len(self._waiters) - len(self._unsent), 0)
         self._unsent.clear()

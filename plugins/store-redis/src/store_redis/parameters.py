@@ -19,6 +19,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "busy_poll", float, 0.0001, "seconds to look for a reply before the loop sleeps; 0 sleeps at once", minimum=0
     ),
+    Parameter("retry", str, "never", "what is sent again although it may have run", choices=("never", "reads", "all")),
+    Parameter("retries", int, 5, "attempts after the first, where retry allows them", minimum=0),
+    Parameter("max_in_flight", int, 0, "most commands under way per connection; 0 for no bound", minimum=0),
+    Parameter(
+        "health_check", float, 30.0, "seconds of silence after which a connection is checked; 0 never", minimum=0
+    ),
     Parameter("cache", int, 0, "replies kept in memory until the server tells of a change; 0 keeps none", minimum=0),
     Parameter("client_name", str, None, "name of the connections in CLIENT LIST"),
     Parameter("protocol", int, 3, "RESP version", choices=(2, 3)),

@@ -25,7 +25,8 @@ from store_redis.errors import in_redis_pys_words, make
 
 if TYPE_CHECKING:
     from store_redis.client import StoreRedis
-    from store_redis.store import RedisStore, RedisWatch
+    from store_redis.store import RedisStore
+    from store_redis.watch import RedisWatch
 
 #: What was collected: the arguments and redis-py's options of each command.
 Stack = list[tuple[tuple[Any, ...], dict[str, Any]]]

@@ -9,16 +9,18 @@ it: no connection yet, an option, a namespace, a full buffer, a name that was no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from store_core import (
     DSN,
     ArgumentError,
     Capability,
     Command,
+    ConnectionFailed,
     DSNError,
     ExtensionError,
     PubSub,
@@ -39,20 +41,20 @@ from store_redis.connection import (
     in_encoding,
     send,
     until_writable,
-    wait_blocking,
     within,
 )
-from store_redis.dedicated import DedicatedLinks
 from store_redis.dial import Dialer, is_unix
-from store_redis.errors import make
-from store_redis.keyspecs import read_table
+from store_redis.errors import make, was_not_sent
+from store_redis.keyspecs import CommandKeys, only_reads, read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.node import Node, lost_at_once
 from store_redis.parameters import PARAMETERS
+from store_redis.retry import FAILURES, Commands, Retry, nothing_ran
 from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
 from store_redis.tracking import TURN_DUE, Tracking, normal
+from store_redis.watch import RedisWatch
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from store_redis.client import StoreRedis
 
 _FLUSH_BATCH = 1000
+
+T = TypeVar("T")
 
 
 class RedisStore(Store):
@@ -85,10 +89,12 @@ class RedisStore(Store):
             self.open_link, params["connections"], params["dedicated"], self._links_changed, self._open_shared
         )
         self._tracking = self._make_tracking(params)
-        self._learn = SingleFlight(self._learn_keys)
+        self._learn = SingleFlight(self._learn_table)
+        self._retry = Retry(params, self._only_read, self.redial)
         # Connections that the store itself is opening; closing the store ends them.
         self._dials: set[asyncio.Timeout] = set()
         self._subscriber: RedisSubscriber | None = None
+        self._table: Mapping[str, CommandKeys] | None = None
         self._keys: Namespace | None = None
         self._client: StoreRedis | None = None
 
@@ -133,25 +139,23 @@ class RedisStore(Store):
             and link.thread == get_ident()
             and link.loop_runs()
         ):
-            return await link.send(args)
+            try:
+                return await link.send(args)
+            except FAILURES as error:
+                return await self.go_on(error, args)
         return await self._execute(args, timeout)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
-        link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
         for command in commands:
             check_collected(command, "a transaction")
         prepared = await self._prepare_all(commands)
-        replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
-        return self._executed(commands, replies)
-
-    def _executed(self, commands: Sequence[Command], replies: list[Any]) -> list[Any]:
-        """The replies of a transaction's commands, from those to MULTI, the commands and EXEC."""
-        executed = replies[-1]
-        if executed is None:
-            raise make(TransactionAborted, "a watched key changed; nothing was run")
-        if isinstance(executed, ReplyError):
-            raise _first_refusal(commands, replies[1:-1], executed)
-        return self._restore_all(commands, executed)
+        if isinstance(watch, RedisWatch):
+            # What is watched is watched on that connection: no other can take its place.
+            replies = await self._transact_on(watch.link, commands, prepared)
+        else:
+            attempt = partial(self._on_shared, lambda link: self._transact_on(link, commands, prepared))
+            replies = await self._retry.run(attempt, prepared)
+        return self._restore_all(commands, replies)
 
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         self.check_open()
@@ -171,8 +175,9 @@ class RedisStore(Store):
             for command in commands:
                 check_collected(command, "a pipeline")
             return await super().execute_pipeline(commands)
-        prepared = await self._prepare_all(commands)
-        replies = await self._send_batch(await self._shared_link(), prepared)
+        if not commands:
+            return []
+        replies = await self._pipeline(commands)
         return self._restore_all(commands, replies)
 
     async def watch(self, *keys: Any) -> RedisWatch:
@@ -278,6 +283,9 @@ class RedisStore(Store):
             self.check_open()
         if link.closed:
             raise lost_at_once(link)
+        if self.params["health_check"]:
+            # Not on a connection of a caller's own, where a PING would be part of what the caller does (MULTI).
+            link.check_health(self.params["health_check"])
         return link
 
     async def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -324,21 +332,29 @@ class RedisStore(Store):
 
     async def execute_raw(self, *args: Any) -> Any:
         """Run a command as it stands: no namespace, no extension."""
-        return await send(await self._shared_link(), args)
+        attempt = partial(self._on_shared, lambda link: send(link, args))
+        return await self._retry.run(attempt, (args,))
+
+    async def go_on(self, error: StoreError, args: tuple[Any, ...]) -> Any:
+        """What follows when a shared command of the hot path has failed: another attempt, or the error."""
+        if was_not_sent(error) and not self._closed:
+            return await self._execute(args, None)
+        return await self._retry.again(error, partial(self._run, SHARED, args), (args,))
+
+    async def run_blocking(self, link: Link, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """Run a blocking command on a caller's own connection."""
+        return await self._node.blocking.run_on(link, args, timeout, lambda: None)
+
+    def redial(self) -> None:
+        """Leave the connections that are open; the next command opens others."""
+        self._node.redial()
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
         if not self.params["decode_responses"]:
             return await self.execute(*args)
         self.bind()
-        prepared = await self.prepare(args)
-        async with self._node.dedicated.lend() as link:
-            link.leave_bytes()
-            try:
-                return self.restore(args, await send(link, prepared))
-            finally:
-                # The next caller of this link may want its replies decoded.
-                link.close()
+        return await self._retry.run(partial(self._run_undecoded, args), (args,))
 
     async def take_undecoded(self) -> RedisWatch:
         """A connection of one's own whose replies stay bytes; release it, and it is closed."""
@@ -378,10 +394,13 @@ class RedisStore(Store):
         link = None if timeout is not None else self._direct_link(tracking, args)
         # Who reads after this call without awaiting it is behind it on the connection, not in front of it in memory.
         tracking.wrote(args)
-        if link is not None:
-            return await link.send(args)
         try:
-            return await self._execute_sent(args, timeout)
+            if link is None:
+                return await self._execute_sent(args, timeout)
+            try:
+                return await link.send(args)
+            except FAILURES as error:
+                return await self.go_on(error, args)
         except ReplyError as error:
             # A script that fails half-way has written the first half.
             self.restore(args, error)
@@ -393,13 +412,19 @@ class RedisStore(Store):
             return await self._execute_sent(args, timeout)
         link = None if timeout is not None else self._direct_link(tracking, question)
         if link is not None and question is args:
-            return await tracking.read(link, question, question, False)
+            try:
+                return await tracking.read(link, question, question, False)
+            except FAILURES as error:
+                attempt = partial(self._read_from_server, tracking, question, False)
+                if was_not_sent(error) and not self._closed:
+                    return await self._retry.run(attempt, (question,))
+                return await self._retry.again(error, attempt, (question,))
         if question is not args and (reply := tracking.find(question, turned=True)) is not MISSING:
             return reply
         self.bind()
-        if timeout is None:
-            return await self._read_from_server(tracking, question, False)
-        return await within(timeout, self.dialer.address, self._read_from_server(tracking, question, True))
+        attempt = partial(self._read_from_server, tracking, question, timeout is not None)
+        running = self._retry.run(attempt, (question,))
+        return await (running if timeout is None else within(timeout, self.dialer.address, running))
 
     def _direct_link(self, tracking: Tracking, args: tuple[Any, ...]) -> Link | None:
         """The shared link when nothing stands between a caller and it, as in ``execute``."""
@@ -418,9 +443,12 @@ class RedisStore(Store):
 
     async def _read_from_server(self, tracking: Tracking, question: Question, patient: bool) -> Any:
         prepared = await self.prepare(question)
-        link = await self._node.shared()
-        await until_writable(link, 0 if patient else link.timeout)
-        return await tracking.read(link, question, prepared, patient)
+
+        async def read(link: Link) -> Any:
+            await until_writable(link, 0 if patient else link.timeout)
+            return await tracking.read(link, question, prepared, patient)
+
+        return await self._on_shared(read)
 
     async def _execute_sent(self, args: tuple[Any, ...], timeout: float | None) -> Any:
         check_timeout(timeout)
@@ -431,18 +459,74 @@ class RedisStore(Store):
             raise Unsupported(f"store.execute of {self.name}", upper(args[0]), instead(args))
         self.bind()
         if timeout is None:
-            return await self._run(kind, args)
+            return await self._retry.run(partial(self._run, kind, args), (args,))
         # A caller's own time covers all that it waits for: a connection, its turn, the reply.
-        return await within(timeout, self.dialer.address, self._run(kind, args, 0))
+        running = self._retry.run(partial(self._run, kind, args, 0), (args,))
+        return await within(timeout, self.dialer.address, running)
 
     async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         prepared = await self.prepare(args)
         if kind == BLOCKING:
-            async with self._node.dedicated.lend() as link:
-                reply = await wait_blocking(link, prepared, timeout)
+            reply = await self._node.blocking.run(prepared, timeout, self.namespace)
         else:
-            reply = await send(await self._shared_link(), prepared, timeout)
+            reply = await self._on_shared(lambda link: send(link, prepared, timeout))
         return self.restore(args, reply)
+
+    async def _on_shared(self, use: Callable[[Link], Awaitable[T]]) -> T:
+        """Use a shared link; once more where it broke, after having been good, before anything was sent."""
+        link = await self._shared_link()
+        try:
+            return await use(link)
+        except ConnectionFailed as error:
+            if self._closed or not was_not_sent(error):
+                raise
+        return await use(await self._shared_link())
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        prepared = await self._prepare_all(commands)
+        replies: list[Any] = []
+
+        async def attempt() -> list[Any]:
+            replies.clear()
+            replies.extend(await self._on_shared(lambda link: self._send_batch(link, prepared)))
+            if nothing_ran(replies):
+                raise replies[0]
+            return replies
+
+        try:
+            return await self._retry.run(attempt, prepared)
+        except ReplyError:
+            if not replies:
+                raise  # the server refused the connection, not the commands
+            return replies
+
+    async def _transact_on(self, link: Link, commands: Sequence[Command], prepared: list[tuple[Any, ...]]) -> list[Any]:
+        return self._executed(commands, await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)]))
+
+    def _executed(self, commands: Sequence[Command], replies: Sequence[Any]) -> list[Any]:
+        """The replies of a transaction's commands, from those to MULTI, the commands and EXEC."""
+        executed: list[Any] | ReplyError | None = replies[-1]
+        if executed is None:
+            raise make(TransactionAborted, "a watched key changed; nothing was run")
+        if isinstance(executed, ReplyError):
+            raise _first_refusal(commands, replies[1:-1], executed)
+        return executed
+
+    async def _only_read(self, commands: Commands) -> bool:
+        if self._table is None:
+            await self._learn()
+        assert self._table is not None
+        return all(only_reads(args, self._table) for args in commands)
+
+    async def _run_undecoded(self, args: tuple[Any, ...]) -> Any:
+        prepared = await self.prepare(args)
+        async with self._node.dedicated.lend() as link:
+            link.leave_bytes()
+            try:
+                return self.restore(args, await send(link, prepared))
+            finally:
+                # The next caller of this link may want its replies decoded.
+                link.close()
 
     async def _prepare_all(self, commands: Sequence[Command]) -> list[tuple[Any, ...]]:
         if not self.namespace and self.encoding == "utf-8":
@@ -493,10 +577,11 @@ class RedisStore(Store):
     def _as_sent(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return self.prefixed(in_encoding(args, self.encoding))
 
-    async def _learn_keys(self) -> None:
+    async def _learn_table(self) -> None:
         async with self._undecoded_link() as link:
-            table = read_table(await send(link, ("COMMAND",)))
-        self._keys = Namespace(self.namespace, self.encoding, table)
+            self._table = read_table(await send(link, ("COMMAND",)))
+        if self.namespace:
+            self._keys = Namespace(self.namespace, self.encoding, self._table)
 
     def _abandon(self) -> None:
         self._node.abandon()
@@ -506,40 +591,6 @@ class RedisStore(Store):
             self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
-
-
-class RedisWatch:
-    """The connection on which keys are watched.
-
-    Attributes:
-        link: The connection.
-        changed: Whether its state is not what the next user expects: then it is closed instead of lent again.
-    """
-
-    def __init__(self, dedicated: DedicatedLinks, link: Link, *, changed: bool = False) -> None:
-        self.link = link
-        self.changed = changed
-        self._dedicated = dedicated
-
-    async def release(self) -> None:
-        """Stop watching and give the connection back; harmless after the transaction ran."""
-        link = self.link
-        if link.closed or self.changed or link.load():
-            # A reply may still be under way: nobody else may get it.
-            link.close()
-        else:
-            # Nobody waits for the reply; the next user's command stands behind it in any case.
-            link.send(("UNWATCH",)).cancel()
-        self._dedicated.give_back(link)
-
-    def forget(self) -> None:
-        """Close the connection for a user who was collected as garbage, on whatever thread that happens."""
-        if not self.link.loop.is_closed():
-            self.link.loop.call_soon_threadsafe(self._drop)
-
-    def _drop(self) -> None:
-        self.link.close()
-        self._dedicated.give_back(self.link)
 
 
 def check_collected(command: Command, where: str) -> None:

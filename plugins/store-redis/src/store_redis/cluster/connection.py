@@ -15,7 +15,7 @@ from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.redirects import Patience, Verdict, verdict
 from store_redis.cluster.topology import Address
 from store_redis.commands import REFUSED, WAITS, route, upper
-from store_redis.connection import RedisConnection, check_timeout, send, until_writable, wait_blocking
+from store_redis.connection import RedisConnection, check_timeout, send, until_writable
 from store_redis.link import Link
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ClusterConnection(RedisConnection):
             if asking:
                 await until_writable(link, link.timeout)
                 link.send(("ASKING",)).cancel()
-            run = wait_blocking if upper(args[0]) in WAITS else send
+            run = store.run_blocking if upper(args[0]) in WAITS else send
             try:
                 return await run(link, sent, timeout)
             except ReplyError:

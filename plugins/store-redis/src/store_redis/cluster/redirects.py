@@ -12,8 +12,9 @@ import asyncio
 import random
 from enum import Enum
 
-from store_core import ConnectionFailed, ConnectionLost, ReplyError
+from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError
 from store_redis.cluster.topology import Address
+from store_redis.retry import Retry
 
 #: Redirections that one command follows, and how many of them without a pause: two nodes may each name the other for
 #: a moment, while a failover gets about.
@@ -65,6 +66,13 @@ def destination(error: ReplyError, asked: Address) -> tuple[int, Address]:
     """Slot and address in a ``MOVED`` or ``ASK``; one without a host means the host of the server that said it."""
     _, slot, address = str(error).split(maxsplit=2)
     return int(slot), Address.parse(address.split()[0], asked.host)
+
+
+class ClusterRetry(Retry):
+    """The policy of ``retry`` in a cluster: what was certainly not run has been sent again as often as it may be."""
+
+    def _may_repeat(self, error: StoreError, repeated: int) -> bool:
+        return verdict(error) is Verdict.FINAL and super()._may_repeat(error, repeated)
 
 
 class Patience:

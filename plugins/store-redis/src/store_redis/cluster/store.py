@@ -12,6 +12,7 @@ import asyncio
 from binascii import crc_hqx
 from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,6 @@ from store_core import (
     Capability,
     Command,
     ConnectionFailed,
-    ConnectionLost,
     ReplyError,
     Store,
     StoreError,
@@ -34,7 +34,7 @@ from store_redis.cluster.cluster import Cluster
 from store_redis.cluster.connection import ClusterConnection
 from store_redis.cluster.following import GONE, follow, run_pieces, send_asking
 from store_redis.cluster.node import ClusterNode
-from store_redis.cluster.redirects import REDIRECTING, Patience, destination
+from store_redis.cluster.redirects import REDIRECTING, ClusterRetry, Patience, destination
 from store_redis.cluster.routing import OWN_WAY, Piece, Plan, Router
 from store_redis.cluster.scan import Cursor, scan_step
 from store_redis.cluster.slots import slot_at, tagged_slot
@@ -42,13 +42,14 @@ from store_redis.cluster.subscriber import ClusterSubscriber
 from store_redis.cluster.topology import Address, node_dsn
 from store_redis.cluster.transactions import ClusterWatch, crossing, moved_away, queue
 from store_redis.commands import BLOCKING, SHARED, route, upper
-from store_redis.connection import RedisConnection, send, wait_blocking
+from store_redis.connection import RedisConnection, send
 from store_redis.dial import DEFAULT_HOST, Dialer
 from store_redis.errors import make
 from store_redis.keyspecs import read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.parameters import PARAMETERS
+from store_redis.retry import FAILURES
 from store_redis.store import RedisStore, check_collected
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class ClusterStore(RedisStore):
         self.dialer = _SeedsDialer(self._dsn_of(seeds[0]), params, seeds)
         self.cluster = Cluster(seeds, self._make_node, self._ask, params["read_from"], params["timeout"])
         self._slots = self.cluster.slots
+        self._retry = ClusterRetry(params, self._only_read, self.redial)
         self._router: Router | None = None
         #: Names of commands and where their first key is, when nothing stands between a caller and a link.
         self._positions: dict[Any, int] = {}
@@ -145,15 +147,11 @@ class ClusterStore(RedisStore):
         ):
             try:
                 return await link.send(args)
-            except ReplyError as error:
-                if error.code not in REDIRECTING:
-                    raise
+            except FAILURES as error:
+                if not isinstance(error, ReplyError) or error.code not in REDIRECTING:
+                    return await self.go_on(error, args)
                 if error.code == "MOVED":
-                    self.cluster.moved(*destination(error, self._address_of(link)))
-            except ConnectionLost:
-                raise
-            except ConnectionFailed:
-                pass  # it was not sent
+                    self.cluster.moved(*destination(error, Address.parse(link.address)))
             except Timeout:
                 self.cluster.read_soon()
                 raise
@@ -166,7 +164,7 @@ class ClusterStore(RedisStore):
         prepared = await self._prepare_all(commands)
         slot = await self._one_slot(commands, prepared)
         if isinstance(watch, ClusterWatch):
-            return self._executed(commands, await watch.run(prepared, slot))
+            return self._restore_all(commands, self._executed(commands, await watch.run(prepared, slot)))
 
         async def attempt(node: ClusterNode, asking: bool) -> list[Any]:
             replies = await queue(await node.shared(), prepared, asking)
@@ -175,7 +173,10 @@ class ClusterStore(RedisStore):
                 raise redirected
             return replies
 
-        return self._executed(commands, await follow(self.cluster, slot, attempt, self._patience(None)))
+        async def run() -> list[Any]:
+            return self._executed(commands, await follow(self.cluster, slot, attempt, self._patience(None)))
+
+        return self._restore_all(commands, await self._retry.run(run, prepared))
 
     def _make_subscriber(self) -> ClusterSubscriber:
         return ClusterSubscriber(self)
@@ -190,12 +191,14 @@ class ClusterStore(RedisStore):
                 check_collected(command, "a pipeline")
             return await Store.execute_pipeline(self, commands)
         self.bind()
-        await self._ready()
-        plans = [await self._plan(args, SHARED) for args in await self._prepare_all(commands)]
+        prepared = await self._prepare_all(commands)
+        return self._restore_all(commands, await self._retry.run(partial(self._run_pipeline, prepared), prepared))
+
+    async def _run_pipeline(self, prepared: list[tuple[Any, ...]]) -> list[Any]:
+        plans = [await self._plan(args, SHARED) for args in prepared]
         pieces = [piece for plan in plans for piece in plan.pieces]
         replies = iter(await run_pieces(self.cluster, pieces, self._patience(None), None))
-        results = [_combined(plan, [next(replies) for _ in plan.pieces]) for plan in plans]
-        return self._restore_all(commands, results)
+        return [_combined(plan, [next(replies) for _ in plan.pieces]) for plan in plans]
 
     async def watch(self, *keys: Any) -> ClusterWatch:
         self.bind()
@@ -261,12 +264,17 @@ class ClusterStore(RedisStore):
 
     async def execute_raw(self, *args: Any) -> Any:
         self.bind()
-        return await self._dispatch(SHARED, args, None)
+        return await self._retry.run(partial(self._dispatch, SHARED, args, None), (args,))
 
-    async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
-        if not self.params["decode_responses"]:
-            return await self.execute(*args)
-        self.bind()
+    async def run_blocking(self, link: Link, args: tuple[Any, ...], timeout: float | None) -> Any:
+        node = self.cluster.node(Address.parse(link.address))
+        return await node.blocking.run_on(link, args, timeout, lambda: None)
+
+    def redial(self) -> None:
+        """Look who serves what: a primary that is one no longer is left for the one that is."""
+        self.cluster.read_soon()
+
+    async def _run_undecoded(self, args: tuple[Any, ...]) -> Any:
         prepared = await self.prepare(args)
         slot = await self.slot_of(prepared)
 
@@ -349,15 +357,12 @@ class ClusterStore(RedisStore):
             return await (send_asking if asking else send)(link, piece.args, timeout)
 
         async def attempt_blocking(node: ClusterNode, asking: bool) -> Any:
-            async with node.dedicated.lend() as link:
-                if asking:
-                    link.send(("ASKING",)).cancel()
-                try:
-                    return await wait_blocking(link, piece.args, timeout)
-                except ReplyError:
-                    # The slot moved, or its primary failed, after any time at all: patience begins now.
-                    patience.restart()
-                    raise
+            try:
+                return await node.blocking.run(piece.args, timeout, self.namespace, ("ASKING",) if asking else None)
+            except ReplyError:
+                # The slot moved, or its primary failed, after any time at all: patience begins now.
+                patience.restart()
+                raise
 
         return await follow(
             self.cluster, piece.slot, attempt_blocking if kind == BLOCKING else attempt, patience, piece.read
@@ -385,14 +390,14 @@ class ClusterStore(RedisStore):
         assert self._router is not None
         return self._router
 
-    async def _learn_keys(self) -> None:
+    async def _learn_table(self) -> None:
         async def attempt(node: ClusterNode, asking: bool) -> Any:
             return await self._ask(node, ("COMMAND",))
 
-        table = read_table(await follow(self.cluster, None, attempt, self._patience(None)))
-        self._router = Router(table, self.params["read_from"] != "primary")
+        self._table = read_table(await follow(self.cluster, None, attempt, self._patience(None)))
+        self._router = Router(self._table, self.params["read_from"] != "primary")
         if self.namespace:
-            self._keys = Namespace(self.namespace, self.encoding, table)
+            self._keys = Namespace(self.namespace, self.encoding, self._table)
         elif self.encoding == "utf-8":
             self._positions = self._router.positions
 
@@ -442,9 +447,6 @@ class ClusterStore(RedisStore):
 
     def _patience(self, timeout: float | None) -> Patience:
         return Patience(self.params["timeout"] if timeout is None else timeout)
-
-    def _address_of(self, link: Link) -> Address:
-        return Address.parse(link.address)
 
     def _dsn_of(self, address: Address) -> DSN:
         return node_dsn(self._dsn, address)

@@ -16,7 +16,7 @@ from store_redis.cluster.redirects import Verdict, verdict
 from store_redis.connection import send, until_writable
 from store_redis.errors import make, reply_error
 from store_redis.link import Link
-from store_redis.store import RedisWatch
+from store_redis.watch import RedisWatch
 
 
 def crossing(note: str) -> ReplyError:
