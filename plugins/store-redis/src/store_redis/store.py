@@ -34,6 +34,7 @@ from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
 from store_redis.cache import MISSING, Cache, Question
+from store_redis.collected import check_collected, first_refusal
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
 from store_redis.connection import (
     RedisConnection,
@@ -509,7 +510,7 @@ class RedisStore(Store):
         if executed is None:
             raise make(TransactionAborted, "a watched key changed; nothing was run")
         if isinstance(executed, ReplyError):
-            raise _first_refusal(commands, replies[1:-1], executed)
+            raise first_refusal(commands, replies[1:-1], executed)
         return executed
 
     async def _only_read(self, commands: Commands) -> bool:
@@ -591,20 +592,3 @@ class RedisStore(Store):
             self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
-
-
-def check_collected(command: Command, where: str) -> None:
-    """Raise for a command that cannot be sent, before any of those collected with it has run."""
-    if not command.args:
-        raise make(ArgumentError, "a command has a name")
-    if route(command.args) == REFUSED:
-        raise Unsupported(where, upper(command.args[0]))
-
-
-def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
-    for index, reply in enumerate(queued):
-        if isinstance(reply, ReplyError):
-            reply.add_note(f"in command {index + 1} of {len(queued)} ({commands[index].name}); nothing was run")
-            reply.index = index
-            return reply
-    return executed

@@ -41,6 +41,7 @@ from store_redis.cluster.slots import slot_at, tagged_slot
 from store_redis.cluster.subscriber import ClusterSubscriber
 from store_redis.cluster.topology import Address, node_dsn
 from store_redis.cluster.transactions import ClusterWatch, crossing, moved_away, queue
+from store_redis.collected import check_collected
 from store_redis.commands import BLOCKING, SHARED, route, upper
 from store_redis.connection import RedisConnection, send
 from store_redis.dial import DEFAULT_HOST, Dialer
@@ -50,7 +51,7 @@ from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.parameters import PARAMETERS
 from store_redis.retry import FAILURES
-from store_redis.store import RedisStore, check_collected
+from store_redis.store import RedisStore
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
