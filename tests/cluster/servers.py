@@ -55,6 +55,8 @@ class ClusterServer:
             "cluster-allow-replica-migration": "no",
             "cluster-replica-validity-factor": 0,
             "repl-diskless-sync-delay": 0,
+            # A replica that has not caught up says so (MASTERDOWN) instead of answering from an empty data set.
+            "replica-serve-stale-data": "no",
             "enable-debug-command": "yes",
         }
         config = "".join(f"{name} {value}\n" for name, value in lines.items())
@@ -68,6 +70,8 @@ class ClusterServer:
     def answers(self) -> bool:
         try:
             return str(self.run("PING")) == "PONG"
+        except redis.exceptions.MasterDownError:
+            return True
         except (redis.ConnectionError, redis.BusyLoadingError):
             return False
 
