@@ -7,6 +7,7 @@ for itself (WATCH, its PubSub, MONITOR) takes one from a redis-py pool, with the
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ from redis.asyncio.connection import (
     UnixDomainSocketConnection,
 )
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+from redis.credentials import CredentialProvider
 
 from store_core import Command, ReplyError
+from store_redis.credentials import login
 
 if TYPE_CHECKING:
+    from store_redis.dial import Dialer
     from store_redis.store import RedisStore
 
 
@@ -146,16 +150,47 @@ def make_pool(store: RedisStore) -> ConnectionPool:
     return ConnectionPool(
         connection_class=kind,
         db=params["db"],
-        username=params["username"],
-        password=params["password"],
+        **_credentials(store),
         client_name=params["client_name"],
         encoding=params["encoding"],
         decode_responses=params["decode_responses"],
         protocol=params["protocol"],
         socket_timeout=params["timeout"] or None,
-        socket_connect_timeout=params["timeout"] or None,
+        socket_connect_timeout=store.dialer.connect_timeout or None,
         **where,
     )
+
+
+def _credentials(store: RedisStore) -> dict[str, Any]:
+    if store.params["credentials"] is not None:
+        return {"credential_provider": _Credentials(store.dialer)}
+    return {"username": store.params["username"], "password": store.params["password"]}
+
+
+class _Credentials(CredentialProvider):
+    """The store's credentials callable, as redis-py asks for it at each connect."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        dialer = self._dialer
+        try:
+            async with asyncio.timeout(dialer.connect_timeout or None):
+                user = await login(dialer.params, dialer.address)
+        except TimeoutError as error:
+            raise dialer.translated(error, dialer.address) from error
+        password = user.password or ""
+        return (user.username, password) if user.username else (password,)
+
+
+class _Named(SSLConnection):
+    """redis-py's TLS connection, to a server whose certificate carries another name than its host."""
+
+    server_name: str
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        return {**super()._connection_arguments(), "server_hostname": self.server_name}
 
 
 def connection_kind(store: RedisStore) -> tuple[type[AbstractConnection], dict[str, Any]]:
@@ -166,7 +201,9 @@ def connection_kind(store: RedisStore) -> tuple[type[AbstractConnection], dict[s
     where: dict[str, Any] = {"host": dialer.host, "port": dialer.port}
     if not dialer.tls:
         return Connection, where
-    return SSLConnection, {
+    name = params["tls_server_name"]
+    kind = type("NamedSSLConnection", (_Named,), {"server_name": name}) if name else SSLConnection
+    return kind, {
         **where,
         "ssl_ca_certs": params["tls_ca_file"],
         "ssl_certfile": params["tls_cert_file"],
