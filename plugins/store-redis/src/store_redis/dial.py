@@ -99,10 +99,13 @@ class Dialer:
 
     def new_link(self) -> MultiplexedLink:
         """A link of the kind that the store uses, not connected yet."""
+        return MultiplexedLink(*self.link_options())
+
+    def link_options(self) -> tuple[float, str | None, float]:
+        """What a link is made with: timeout, encoding, busy polling."""
         decoding = self.params["encoding"] if self.params["decode_responses"] else None
         # With one core the server could not answer while we look.
-        busy_poll = self.params["busy_poll"] if cores() > 1 else 0.0
-        return MultiplexedLink(self.params["timeout"], decoding, busy_poll)
+        return self.params["timeout"], decoding, self.params["busy_poll"] if cores() > 1 else 0.0
 
     async def welcome(self, greeting: Any, link: MultiplexedLink) -> None:
         """Look at the server's reply to HELLO (None: it does not know HELLO) before the link is used."""
@@ -119,9 +122,12 @@ class Dialer:
         )
         sock = transport.get_extra_info("socket")
         if sock is not None:
-            # asyncio and uvloop set TCP_NODELAY themselves.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self.tune(sock)
         return link
+
+    def tune(self, sock: socket.socket) -> None:
+        """Set the options of a TCP connection; asyncio and uvloop set TCP_NODELAY themselves."""
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     async def _shake_hands(self, link: MultiplexedLink, user: Login) -> Any:
         replies = await self._ask(link, [self._greeting(user), *self._introduction()], user)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
@@ -124,10 +125,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
         self._patience = PATIENCE
 
     @staticmethod
-    def _make_reader(encoding: str | None) -> Reader:
+    def _make_reader(encoding: str | None, make_error: Callable[[str], ReplyError] = reply_error) -> Reader:
         return Reader(
             protocolError=_NotRESP,
-            replyError=reply_error,
+            replyError=make_error,
             encoding=encoding,
             notEnoughData=NOTHING,
         )

@@ -1,0 +1,186 @@
+"""Dialling the server that sentinels name.
+
+Sentinels learn of a failover one after the other, and a demoted primary may answer for a while, so what they say is
+checked: a link is used when its server says that it is the primary. Until there is one, they are asked again, as long
+as the time to connect lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import ssl
+from typing import Any
+from weakref import WeakSet
+
+from store_core import DSN, ConnectionLost, ConnectionTimeout, StoreError
+from store_core.parameters import Params
+from store_redis.dial import Address, Dialer
+from store_redis.errors import make
+from store_redis.multiplexed import MultiplexedLink
+from store_redis.sentinel.link import SentinelLink
+from store_redis.sentinel.sentinels import Sentinels
+
+#: Seconds before the sentinels are asked again, and the longest pause between two questions.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+
+_PRIMARY = frozenset({b"master", "master"})
+
+
+class WrongRole(Exception):
+    """The server is not the primary."""
+
+
+class SentinelDialer(Dialer):
+    """Opens links to the primary, or to a replica.
+
+    Args:
+        dsn: The connection string.
+        params: Its parameters.
+
+    Attributes:
+        sentinels: Who is asked.
+        replicas: Whether links lead to a replica, where one is up.
+    """
+
+    def __init__(self, dsn: DSN, params: Params) -> None:
+        self.sentinels = Sentinels(dsn, params)
+        super().__init__(dsn, params, 0)
+        self.replicas: bool = params["read_from"] == "replica"
+        self._links: WeakSet[SentinelLink] = WeakSet()
+        # What was announced last: it may be news to a link that is being opened.
+        self._announced: Address | None = None
+
+    @property
+    def address(self) -> str:
+        return str(self.sentinels)
+
+    async def where(self) -> Address:
+        """Where a server is that can be used, as it says itself; for a connection that somebody else opens."""
+        link = await self.dial()
+        try:
+            return self.place(link)
+        finally:
+            link.close()
+
+    def place(self, link: MultiplexedLink) -> Address:
+        """Where a link leads."""
+        host, _, port = link.address.rpartition(":")
+        return Address(host.strip("[]"), int(port))
+
+    async def dial(self) -> MultiplexedLink:
+        failure: BaseException | None = None
+        pause = FIRST_PAUSE
+        try:
+            async with asyncio.timeout(self.connect_timeout or None):
+                while True:
+                    try:
+                        return await self._dial_named()
+                    except _Later as error:
+                        failure = error
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                    pause = min(pause * 2, LONGEST_PAUSE)
+        except TimeoutError as error:
+            if isinstance(error, StoreError):
+                raise
+            detail = f": {failure}" if failure is not None else ""
+            message = f"no connection to {self.address} within {self.connect_timeout:g} s{detail}"
+            raise make(ConnectionTimeout, message) from (failure.__cause__ if failure is not None else error)
+
+    async def _dial_named(self) -> MultiplexedLink:
+        if self.replicas:
+            for place in await self._shuffled_replicas():
+                try:
+                    return await self._dial_named_at(place)
+                except _Later:
+                    continue  # the next replica, or the primary
+        return await self._dial_named_at(await self.sentinels.primary())
+
+    async def _shuffled_replicas(self) -> list[Address]:
+        replicas = await self.sentinels.replicas()
+        random.shuffle(replicas)
+        return replicas
+
+    async def _dial_named_at(self, place: Address) -> MultiplexedLink:
+        announced = self._announced
+        try:
+            link = await self.dial_at(place)
+        except WrongRole as error:
+            raise _Later(f"{place} is no primary") from error
+        except BaseException as error:
+            translated = self.translated(error, str(place))
+            if _may_pass(error):
+                raise _Later(str(translated)) from translated
+            if translated is error:
+                raise
+            raise translated from error
+        if self._announced != announced and not self._fits(link):
+            link.close()
+            raise _Later(f"{place} was replaced by {self._announced} meanwhile")
+        return link
+
+    async def open(self, place: Address) -> MultiplexedLink:
+        # A host that is gone does not even refuse: it may not take the time in which another becomes the primary.
+        patience = self.sentinels.patience
+        try:
+            async with asyncio.timeout(patience):
+                return await super().open(place)
+        except TimeoutError as error:
+            if error.errno:
+                raise  # the system's own
+            raise TimeoutError(errno.ETIMEDOUT, f"no answer within {patience:g} s") from error
+
+    def new_link(self) -> MultiplexedLink:
+        link = SentinelLink(*self.link_options(), not self.replicas)
+        self._links.add(link)
+        return link
+
+    async def welcome(self, greeting: Any, link: MultiplexedLink) -> None:
+        if self.replicas:
+            return
+        if greeting is None:
+            role = (await link.send(("ROLE",)))[0]
+        else:
+            pairs = greeting if isinstance(greeting, dict) else dict(zip(greeting[::2], greeting[1::2], strict=True))
+            role = pairs.get(b"role", pairs.get("role"))
+        if role not in _PRIMARY:
+            raise WrongRole
+
+    def announce(self, primary: Address) -> bool:
+        """Close the links that lead to another primary than this one; with replicas, those to one that became it.
+
+        Returns:
+            Whether the primary is another than before.
+        """
+        before, self._announced = self._announced, primary
+        if primary == before or (self.replicas and before is None):
+            return False
+        for link in tuple(self._links):
+            if link.address and not self._fits(link):
+                link.close()
+        return before is not None
+
+    def leave(self, place: Address) -> None:
+        """Close the links that lead to a server which is down."""
+        for link in tuple(self._links):
+            if link.address == str(place):
+                link.close()
+
+    def abandon(self) -> None:
+        """Forget the links of an event loop that is gone."""
+        self._links.clear()
+
+    def _fits(self, link: MultiplexedLink) -> bool:
+        return (link.address != str(self._announced)) if self.replicas else link.address == str(self._announced)
+
+
+class _Later(Exception):
+    """No link now, but perhaps after a pause."""
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a failover may end what went wrong; a wrong password or certificate stays wrong."""
+    if isinstance(error, ConnectionLost):
+        return True
+    return isinstance(error, OSError) and not isinstance(error, StoreError | ssl.SSLError)
