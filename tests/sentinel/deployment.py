@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,14 @@ from store_redis.server import find_binary, free_port
 SERVICE = "main"
 
 #: Periods of the sentinels in milliseconds, a tenth of what they are by default.
-_HASTE = ("info-period 200", "publish-period 200", "ping-period 100", "ask-period 200", "min-link-reconnect-period 100")
+_HASTE = {
+    "info-period": 200,
+    "publish-period": 200,
+    "ping-period": 100,
+    "ask-period": 200,
+    "min-link-reconnect-period": 100,
+    "tilt-trigger": 30_000,  # a test stops sentinels for a moment
+}
 
 
 class Process:
@@ -96,7 +103,7 @@ class Deployment:
         watched = [
             f"sentinel monitor {SERVICE} 127.0.0.1 {first} 2",
             f"sentinel down-after-milliseconds {SERVICE} 1000",
-            f"sentinel failover-timeout {SERVICE} 3000",
+            f"sentinel failover-timeout {SERVICE} 1500",
             f"sentinel parallel-syncs {SERVICE} 2",
         ]
         if password:
@@ -167,7 +174,9 @@ class Deployment:
     async def _knows_the_primary(self) -> bool:
         try:
             for sentinel in self.sentinels:
-                await sentinel.ask("SENTINEL", "DEBUG", *" ".join(_HASTE).split(), password=self.sentinel_password)
+                await sentinel.ask(
+                    "SENTINEL", "DEBUG", *chain.from_iterable(_HASTE.items()), password=self.sentinel_password
+                )
             return bool(await self.primary())
         except ConnectionFailed:
             return False

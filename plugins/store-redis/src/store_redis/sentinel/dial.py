@@ -25,11 +25,8 @@ from store_redis.sentinel.sentinels import Sentinels
 #: Seconds before the sentinels are asked again, and the longest pause between two questions.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 
-_PRIMARY = frozenset({b"master", "master"})
-
-
-class WrongRole(Exception):
-    """The server is not the primary."""
+#: What a server says that it is: HELLO has one word for a replica, ROLE another.
+_PRIMARY, _REPLICA = frozenset({"master"}), frozenset({"replica", "slave"})
 
 
 class SentinelDialer(Dialer):
@@ -89,25 +86,19 @@ class SentinelDialer(Dialer):
             raise make(ConnectionTimeout, message) from (failure.__cause__ if failure is not None else error)
 
     async def _dial_named(self) -> MultiplexedLink:
-        if self.replicas:
-            for place in await self._shuffled_replicas():
-                try:
-                    return await self._dial_named_at(place)
-                except _Later:
-                    continue  # the next replica, or the primary
-        return await self._dial_named_at(await self.sentinels.primary())
+        if not self.replicas:
+            return await self._dial_named_at(await self.sentinels.primary(), _PRIMARY)
+        for place in await self.sentinels.replicas():
+            try:
+                return await self._dial_named_at(place, _REPLICA)
+            except _Later:
+                continue  # the next replica, or the primary
+        return await self._dial_named_at(await self.sentinels.primary(), _PRIMARY | _REPLICA)
 
-    async def _shuffled_replicas(self) -> list[Address]:
-        replicas = await self.sentinels.replicas()
-        random.shuffle(replicas)
-        return replicas
-
-    async def _dial_named_at(self, place: Address) -> MultiplexedLink:
+    async def _dial_named_at(self, place: Address, roles: frozenset[str]) -> MultiplexedLink:
         announced = self._announced
         try:
             link = await self.dial_at(place)
-        except WrongRole as error:
-            raise _Later(f"{place} is no primary") from error
         except BaseException as error:
             translated = self.translated(error, str(place))
             if _may_pass(error):
@@ -115,6 +106,10 @@ class SentinelDialer(Dialer):
             if translated is error:
                 raise
             raise translated from error
+        assert isinstance(link, SentinelLink)
+        if link.role not in roles:
+            link.close()
+            raise _Later(f"{place} says that it is a {link.role}")
         if self._announced != announced and not self._fits(link):
             link.close()
             raise _Later(f"{place} was replaced by {self._announced} meanwhile")
@@ -137,15 +132,13 @@ class SentinelDialer(Dialer):
         return link
 
     async def welcome(self, greeting: Any, link: MultiplexedLink) -> None:
-        if self.replicas:
-            return
         if greeting is None:
             role = (await link.send(("ROLE",)))[0]
         else:
             pairs = greeting if isinstance(greeting, dict) else dict(zip(greeting[::2], greeting[1::2], strict=True))
             role = pairs.get(b"role", pairs.get("role"))
-        if role not in _PRIMARY:
-            raise WrongRole
+        assert isinstance(link, SentinelLink)
+        link.role = role.decode() if isinstance(role, bytes) else str(role)
 
     def announce(self, primary: Address) -> bool:
         """Close the links that lead to another primary than this one; with replicas, those to one that became it.
@@ -161,11 +154,18 @@ class SentinelDialer(Dialer):
                 link.close()
         return before is not None
 
-    def leave(self, place: Address) -> None:
-        """Close the links that lead to a server which is down."""
+    def replica_down(self, replica: Address) -> None:
+        """Close the links that lead to it."""
         for link in tuple(self._links):
-            if link.address == str(place):
+            if link.address == str(replica):
                 link.close()
+
+    def replica_up(self) -> None:
+        """Let the links go that lead to the primary for want of a replica, once their replies have come."""
+        for link in tuple(self._links):
+            # A connection of the caller's own stays where it is.
+            if link.on_lost is not None and link.address == str(self._announced):
+                link.leave()
 
     def abandon(self) -> None:
         """Forget the links of an event loop that is gone."""

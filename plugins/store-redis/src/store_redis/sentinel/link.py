@@ -1,7 +1,8 @@
 """SentinelLink: a connection to a primary, which leaves when the primary turns out to be one no more.
 
 A demoted primary answers writes with ``READONLY``: those did not run. The link then takes no more commands, hands out
-the replies that are due, and closes, so that the next command finds the new primary.
+the replies that are due, and closes, so that the next command finds the new primary. A link that leads to the primary
+for want of a replica leaves in the same way.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ class SentinelLink(MultiplexedLink):
         encoding: As of ``MultiplexedLink``.
         busy_poll: As of ``MultiplexedLink``.
         writes: Whether the server is wanted for writing.
+
+    Attributes:
+        role: What the server said that it is, in its own word.
     """
 
     def __init__(self, timeout: float, encoding: str | None, busy_poll: float, writes: bool) -> None:
         super().__init__(timeout, encoding, busy_poll)
+        self.role = ""
         self._leaving = False
         if writes:
             self._reader = self._make_reader(encoding, _watchful(self))
@@ -37,7 +42,7 @@ class SentinelLink(MultiplexedLink):
         if self._leaving or self.closed:
             return
         self._leaving = True
-        # hiredis is in the middle of reading; this turn's callers are told after that.
+        # hiredis may be in the middle of reading; the callers of this turn get their replies after this.
         self.loop.call_soon(self._leave)
 
     def _leave(self) -> None:

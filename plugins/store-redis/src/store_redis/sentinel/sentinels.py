@@ -6,6 +6,7 @@ passed over; only when none has an answer is it an error, which says what each o
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -23,8 +24,8 @@ DEFAULT_PORT = 26379
 #: Seconds that a sentinel, or a server, may take to answer where ``connect_timeout`` sets no limit.
 PATIENCE = 10.0
 
-#: Flags of a replica that sentinels do not hold for usable.
-_DOWN = frozenset({"s_down", "o_down", "disconnected"})
+#: Flags of a replica that sentinels do not hold for up.
+_DOWN = frozenset({"s_down", "o_down"})
 
 #: Socket options by name, where the system has them: that the host of a sentinel is gone is noticed by the kernel.
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -76,7 +77,7 @@ class Sentinels:
         return await self._first_answer(self._ask_primary)
 
     async def replicas(self) -> list[Address]:
-        """Where the replicas are that sentinels hold for usable.
+        """Where the replicas are that sentinels hold for up; those that follow the primary come first.
 
         Raises:
             ConnectionFailed: No sentinel knows the service.
@@ -103,8 +104,11 @@ class Sentinels:
 
     async def _ask_replicas(self, link: Link) -> list[Address]:
         replies = await link.send(("SENTINEL", "REPLICAS", self.service))
-        replicas = [_fields(reply) for reply in replies]
-        return [_address((each.get("ip"), each.get("port")), link) for each in replicas if _is_usable(each)]
+        up = [each for each in map(_fields, replies) if not _DOWN & frozenset(each.get("flags", "").split(","))]
+        # Chance spreads the readers. After a failover sentinels take a moment to learn who follows the new primary.
+        random.shuffle(up)
+        up.sort(key=lambda each: each.get("master-link-status") != "ok")
+        return [_address((each.get("ip"), each.get("port")), link) for each in up]
 
     async def _first_answer(self, ask: Callable[[Link], Awaitable[AnswerT]]) -> AnswerT:
         failures: list[StoreError] = []
@@ -156,11 +160,6 @@ def _fields(reply: Any) -> dict[str, str]:
     """A replica's fields: a map, or in RESP2 a list of names and values."""
     pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
     return {_text(name): _text(value) for name, value in pairs}
-
-
-def _is_usable(replica: dict[str, str]) -> bool:
-    flags = frozenset(replica.get("flags", "").split(","))
-    return not flags & _DOWN and replica.get("master-link-status", "ok") == "ok"
 
 
 def _text(value: Any) -> str:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 #: Seconds before the first attempt to connect again, and the longest pause between two.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 15.0
 
+#: What is listened to; without an interest in replicas, the first one.
+_CHANNELS = ("+switch-master", "+sdown", "-sdown", "+slave")
+
 
 class Watch:
     """The watches over all sentinels of a dialer.
@@ -59,10 +62,11 @@ class _Listener:
         self._sentinel = sentinel
         self._dialer = dialer
         self._on_switch = on_switch
-        self._channels = ("+switch-master", "+sdown") if dialer.replicas else ("+switch-master",)
+        self._channels = _CHANNELS if dialer.replicas else _CHANNELS[:1]
         self._link: MultiplexedLink | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._pause = 0.0
+        self._told = False
         self._closed = False
 
     def start(self) -> None:
@@ -95,7 +99,7 @@ class _Listener:
                     await self._subscribe()
                 except StoreError as error:
                     # An outage is told once, however long it lasts.
-                    level = logging.DEBUG if self._pause > FIRST_PAUSE else logging.WARNING
+                    level, self._told = logging.DEBUG if self._told else logging.WARNING, True
                     logger.log(level, "cannot watch the sentinel %s yet: %s", self._sentinel.address, error)
                     self._pause = min(self._pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
         finally:
@@ -132,7 +136,7 @@ class _Listener:
             if self._link is not None:
                 self._link.close()
         elif message[0] == b"subscribe":
-            self._pause = 0.0
+            self._pause, self._told = 0.0, False
         elif message[0] == b"message":
             self._heard(message[1].decode(), message[2].decode("utf-8", "replace").split())
 
@@ -142,8 +146,11 @@ class _Listener:
         if channel == "+switch-master" and len(words) == 5 and words[0] == service:
             self._announce(Address(words[3], int(words[4])))
         # "slave <name> <host> <port> @ <service> <host> <port>"
-        elif channel == "+sdown" and len(words) == 8 and (words[0], words[5]) == ("slave", service):
-            self._dialer.leave(Address(words[2], int(words[3])))
+        elif len(words) == 8 and (words[0], words[5]) == ("slave", service):
+            if channel == "+sdown":
+                self._dialer.replica_down(Address(words[2], int(words[3])))
+            else:
+                self._dialer.replica_up()
 
     def _announce(self, primary: Address) -> None:
         if self._dialer.announce(primary):
