@@ -23,7 +23,6 @@ SERVICE = "main"
 _HASTE = {
     "info-period": 200,
     "publish-period": 200,
-    "ping-period": 100,
     "ask-period": 200,
     "min-link-reconnect-period": 100,
     "tilt-trigger": 30_000,  # a test stops sentinels for a moment
@@ -77,6 +76,13 @@ class Process:
     @property
     def _pid_file(self) -> Path:
         return self._directory / "pid"
+
+    async def answers(self) -> bool:
+        """Whether it answers yet."""
+        try:
+            return bool(await self.ask("PING"))
+        except ConnectionFailed:
+            return False
 
     async def ask(self, *args: Any, password: str | None = None) -> Any:
         """Run one command on it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import eventually
-from tests.sentinel.deployment import Deployment, Process
+from tests.sentinel.deployment import SERVICE, Deployment, Process
 from tests.sentinel.test_finding import role
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, Store, Timeout, create_store
@@ -154,11 +154,25 @@ async def test_a_store_that_reads_from_replicas_leaves_the_one_that_becomes_the_
     deployment: Deployment,
 ) -> None:
     async with create_store(deployment.url, read_from="replica") as store:
-        assert (await role(store))[0] == b"slave"
-        for _ in range(2):  # one of two replicas is promoted, and then perhaps the other
-            await deployment.fail_over()
-            await eventually(lambda: _is_a_replica(store), 30)
-            await deployment.settled()
+        name, port = await role(store)
+        assert name == b"slave"
+        for server in deployment.servers:
+            await server.ask("CONFIG", "SET", "replica-priority", 1 if server.port == port else 100)
+        await eventually(lambda: _is_next(deployment, port))
+        await deployment.fail_over()
+        assert (await deployment.primary()).port == port
+        await eventually(lambda: _is_a_replica(store), 30)
+
+
+async def _is_next(deployment: Deployment, port: int) -> bool:
+    for sentinel in deployment.sentinels:
+        replicas = await sentinel.ask("SENTINEL", "REPLICAS", SERVICE)
+        if {(int(each[b"port"]) == port, int(each[b"slave-priority"])) for each in replicas} != {
+            (True, 1),
+            (False, 100),
+        }:
+            return False
+    return True
 
 
 async def _is_a_replica(store: Store) -> bool:

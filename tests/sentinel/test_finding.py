@@ -6,6 +6,7 @@ import asyncio
 import signal
 import traceback
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.conftest import eventually
 from tests.sentinel.deployment import SERVICE, Deployment, Process
 
 from store_core import ConnectionFailed, ConnectionTimeout, ReplyError, Store, create_store
+from store_redis.sentinel import dial
 from store_redis.server import free_port
 
 
@@ -140,32 +142,34 @@ async def test_a_wrong_password_for_the_servers_is_their_refusal_at_once(guarded
 
 
 @pytest.fixture
-async def mistaken(deployment: Deployment) -> AsyncIterator[Process]:
-    """A sentinel that holds a replica for the primary of the service "stale"."""
-    sentinel, primary = deployment.sentinels[0], await deployment.primary()
-    replica = next(server for server in deployment.servers if server is not primary)
-    await sentinel.ask("SENTINEL", "MONITOR", "stale", "127.0.0.1", replica.port, 9)
-    yield sentinel
+async def replica(deployment: Deployment, tmp_path: Path) -> AsyncIterator[Process]:
+    """A server that is a replica, and that one sentinel holds for the primary of the service "stale"."""
+    server = Process(tmp_path, [])
+    server.start("replicaof 127.0.0.1 1")
+    sentinel = deployment.sentinels[0]
+    await sentinel.ask("SENTINEL", "MONITOR", "stale", "127.0.0.1", server.port, 9)
+    await eventually(server.answers)
+    yield server
     await sentinel.ask("SENTINEL", "REMOVE", "stale")
+    server.kill()
 
 
-async def test_a_replica_is_not_taken_for_the_primary(mistaken: Process) -> None:
-    async with create_store(f"redis+sentinel://127.0.0.1:{mistaken.port}/stale?connect_timeout=0.5") as store:
-        with pytest.raises(
-            ConnectionTimeout, match=r"no connection to service 'stale' .*: 127\.0\.0\.1:\d+ says that it is a replica"
-        ):
+async def test_a_replica_is_not_taken_for_the_primary(replica: Process, deployment: Deployment) -> None:
+    sentinel = f"127.0.0.1:{deployment.sentinels[0].port}"
+    async with create_store(f"redis+sentinel://{sentinel}/stale?connect_timeout=0.5") as store:
+        match = rf"service 'stale' of {sentinel} within 0\.5 s: 127\.0\.0\.1:{replica.port} says that it is a replica"
+        with pytest.raises(ConnectionTimeout, match=match):
             await store.ping()
 
 
-async def test_sentinels_are_asked_again_until_they_name_the_primary(mistaken: Process, deployment: Deployment) -> None:
-    async with create_store(f"redis+sentinel://127.0.0.1:{mistaken.port}/stale?connect_timeout=30") as store:
+async def test_sentinels_are_asked_again_until_they_name_a_primary(replica: Process, deployment: Deployment) -> None:
+    sentinel = f"127.0.0.1:{deployment.sentinels[0].port}"
+    async with create_store(f"redis+sentinel://{sentinel}/stale?connect_timeout=30") as store:
         waiting = asyncio.create_task(role(store))
         await asyncio.sleep(0.2)
         assert not waiting.done()
-        primary = await deployment.primary()
-        await mistaken.ask("SENTINEL", "REMOVE", "stale")
-        await mistaken.ask("SENTINEL", "MONITOR", "stale", "127.0.0.1", primary.port, 9)
-        assert await waiting == (b"master", primary.port)
+        await replica.ask("REPLICAOF", "NO", "ONE")
+        assert await waiting == (b"master", replica.port)
 
 
 # Replicas.
@@ -186,7 +190,10 @@ async def test_a_store_that_reads_from_a_replica_takes_no_writes_and_stays(deplo
         assert (await pipeline.execute())[0][0] == b"slave"
 
 
-async def test_without_a_replica_the_primary_is_read_until_one_is_up(deployment: Deployment) -> None:
+async def test_without_a_replica_the_primary_is_read_until_one_is_up(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "PRIMARY_SECONDS", 0.2)
     primary = await deployment.primary()
     for server in deployment.servers:
         if server is not primary:
@@ -194,9 +201,11 @@ async def test_without_a_replica_the_primary_is_read_until_one_is_up(deployment:
     async with create_store(deployment.url, read_from="replica") as store:
         assert await role(store) == (b"master", primary.port)
         own = await store.connect()
-        link = store._node.links[0]
         await deployment.settled()
-        await eventually(lambda: link.closed)
-        assert (await role(store))[0] == b"slave"
+        await eventually(lambda: _is_a_replica(store))
         assert await own.execute("PING") == b"PONG"
         await own.close()
+
+
+async def _is_a_replica(store: Store) -> bool:
+    return (await role(store))[0] == b"slave"

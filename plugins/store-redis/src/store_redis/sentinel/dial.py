@@ -12,7 +12,7 @@ import errno
 import random
 import ssl
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from store_core import DSN, ConnectionLost, ConnectionTimeout, StoreError
 from store_core.parameters import Params
@@ -24,6 +24,9 @@ from store_redis.sentinel.sentinels import Sentinels
 
 #: Seconds before the sentinels are asked again, and the longest pause between two questions.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+
+#: Seconds for which a link leads to the primary for want of a replica, before there is another look for one.
+PRIMARY_SECONDS = 5.0
 
 #: What a server says that it is: HELLO has one word for a replica, ROLE another.
 _PRIMARY, _REPLICA = frozenset({"master"}), frozenset({"replica", "slave"})
@@ -85,7 +88,7 @@ class SentinelDialer(Dialer):
             message = f"no connection to {self.address} within {self.connect_timeout:g} s{detail}"
             raise make(ConnectionTimeout, message) from (failure.__cause__ if failure is not None else error)
 
-    async def _dial_named(self) -> MultiplexedLink:
+    async def _dial_named(self) -> SentinelLink:
         if not self.replicas:
             return await self._dial_named_at(await self.sentinels.primary(), _PRIMARY)
         for place in await self.sentinels.replicas():
@@ -93,9 +96,11 @@ class SentinelDialer(Dialer):
                 return await self._dial_named_at(place, _REPLICA)
             except _Later:
                 continue  # the next replica, or the primary
-        return await self._dial_named_at(await self.sentinels.primary(), _PRIMARY | _REPLICA)
+        link = await self._dial_named_at(await self.sentinels.primary(), _PRIMARY | _REPLICA)
+        link.loop.call_later(PRIMARY_SECONDS, _look_again, ref(link))
+        return link
 
-    async def _dial_named_at(self, place: Address, roles: frozenset[str]) -> MultiplexedLink:
+    async def _dial_named_at(self, place: Address, roles: frozenset[str]) -> SentinelLink:
         announced = self._announced
         try:
             link = await self.dial_at(place)
@@ -140,32 +145,31 @@ class SentinelDialer(Dialer):
         assert isinstance(link, SentinelLink)
         link.role = role.decode() if isinstance(role, bytes) else str(role)
 
-    def announce(self, primary: Address) -> bool:
+    def announce(self, primary: Address, sentinel: Dialer) -> bool:
         """Close the links that lead to another primary than this one; with replicas, those to one that became it.
+
+        Args:
+            primary: Where the primary is.
+            sentinel: Who says so; if it is news, it is asked first from here on, as the others may not know yet.
 
         Returns:
             Whether the primary is another than before.
         """
         before, self._announced = self._announced, primary
-        if primary == before or (self.replicas and before is None):
-            return False
-        for link in tuple(self._links):
-            if link.address and not self._fits(link):
-                link.close()
-        return before is not None
+        news = before not in (None, primary)
+        if news:
+            self.sentinels.prefer(sentinel)
+        if news or not self.replicas:
+            for link in tuple(self._links):
+                if link.address and not self._fits(link):
+                    link.close()
+        return news
 
     def replica_down(self, replica: Address) -> None:
         """Close the links that lead to it."""
         for link in tuple(self._links):
             if link.address == str(replica):
                 link.close()
-
-    def replica_up(self) -> None:
-        """Let the links go that lead to the primary for want of a replica, once their replies have come."""
-        for link in tuple(self._links):
-            # A connection of the caller's own stays where it is.
-            if link.on_lost is not None and link.address == str(self._announced):
-                link.leave()
 
     def abandon(self) -> None:
         """Forget the links of an event loop that is gone."""
@@ -184,3 +188,11 @@ def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ConnectionLost):
         return True
     return isinstance(error, OSError) and not isinstance(error, StoreError | ssl.SSLError)
+
+
+def _look_again(reference: ref[SentinelLink]) -> None:
+    link = reference()
+    # The next command looks for a replica. A connection of the caller's own stays, and so does a subscriber's, which
+    # would miss messages.
+    if link is not None and link.on_lost is not None and not link.listening:
+        link.leave()

@@ -62,7 +62,9 @@ class Sentinels:
         limit = params["timeout"] if params["connect_timeout"] is None else params["connect_timeout"]
         self.patience: float = limit / (len(hosts) + 1) if limit else PATIENCE
         theirs = _params(params, self.patience)
-        self.dialers = [_SentinelsDialer(replace(dsn, hosts=(host,)), theirs, DEFAULT_PORT) for host in hosts]
+        self.dialers: list[Dialer] = [
+            _SentinelsDialer(replace(dsn, hosts=(host,)), theirs, DEFAULT_PORT) for host in hosts
+        ]
         self._order = list(self.dialers)
 
     def __str__(self) -> str:
@@ -83,6 +85,11 @@ class Sentinels:
             ConnectionFailed: No sentinel knows the service.
         """
         return await self._first_answer(self._ask_replicas)
+
+    def prefer(self, dialer: Dialer) -> None:
+        """Ask this one first from here on."""
+        self._order.remove(dialer)
+        self._order.insert(0, dialer)
 
     @property
     def question(self) -> tuple[str, ...]:
@@ -126,8 +133,7 @@ class Sentinels:
                 failures.append(error)
                 said.append(str(error) if dialer.address in str(error) else f"{dialer.address}: {error}")
             else:
-                self._order.remove(dialer)
-                self._order.insert(0, dialer)
+                self.prefer(dialer)
                 return answer
         raise make(ConnectionFailed, f"no sentinel knows {self}: {'; '.join(said)}") from failures[-1]
 

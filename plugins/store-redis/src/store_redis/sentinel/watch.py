@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 15.0
 
 #: What is listened to; without an interest in replicas, the first one.
-_CHANNELS = ("+switch-master", "+sdown", "-sdown", "+slave")
+_CHANNELS = ("+switch-master", "+sdown")
 
 
 class Watch:
@@ -146,12 +146,9 @@ class _Listener:
         if channel == "+switch-master" and len(words) == 5 and words[0] == service:
             self._announce(Address(words[3], int(words[4])))
         # "slave <name> <host> <port> @ <service> <host> <port>"
-        elif len(words) == 8 and (words[0], words[5]) == ("slave", service):
-            if channel == "+sdown":
-                self._dialer.replica_down(Address(words[2], int(words[3])))
-            else:
-                self._dialer.replica_up()
+        elif channel == "+sdown" and len(words) == 8 and (words[0], words[5]) == ("slave", service):
+            self._dialer.replica_down(Address(words[2], int(words[3])))
 
     def _announce(self, primary: Address) -> None:
-        if self._dialer.announce(primary):
+        if self._dialer.announce(primary, self._sentinel):
             self._on_switch()
