@@ -172,6 +172,17 @@ async def test_sentinels_are_asked_again_until_they_name_a_primary(replica: Proc
         assert await waiting == (b"master", replica.port)
 
 
+async def test_a_sentinel_that_names_the_wrong_server_is_passed_over(replica: Process, deployment: Deployment) -> None:
+    primary, right = await deployment.primary(), deployment.sentinels[1]
+    await right.ask("SENTINEL", "MONITOR", "stale", "127.0.0.1", primary.port, 9)
+    try:
+        async with create_store(deployment.url, service="stale") as store:
+            assert await role(store) == (b"master", primary.port)
+            assert store.dialer.sentinels._order[0].address == f"127.0.0.1:{right.port}"
+    finally:
+        await right.ask("SENTINEL", "REMOVE", "stale")
+
+
 # Replicas.
 
 

@@ -61,6 +61,22 @@ async def test_a_sentinel_that_is_dead_is_told_once_and_costs_the_others_nothing
     assert f"cannot watch the sentinel 127.0.0.1:{deployment.sentinels[2].port} yet" in record.getMessage()
 
 
+async def test_a_sentinel_that_forbids_the_watch_is_told_once_and_commands_work(
+    guarded: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    password = guarded.sentinel_password
+    rules = ("reset", "on", ">some-hunter2", "&*", "+@all", "-subscribe")
+    for sentinel in guarded.sentinels:
+        await sentinel.ask("ACL", "SETUSER", "unheard", *rules, password=password)
+    own = {"sentinel_username": "unheard", "sentinel_password": "some-hunter2"}
+    with caplog.at_level(logging.WARNING):
+        async with create_store(guarded.url, **own) as store:
+            assert await store.ping()
+            await eventually(lambda: all(listener._pause > 0.3 for listener in store._watch._listeners))
+    assert [record.getMessage().partition(" yet: ")[2][:6] for record in caplog.records] == ["NOPERM"] * 3
+    assert "hunter2" not in caplog.text
+
+
 async def test_a_store_that_is_closed_while_it_connects_leaves_nothing(deployment: Deployment) -> None:
     await watched(deployment, 0)
     for turns in range(40):

@@ -79,6 +79,7 @@ class SentinelDialer(Dialer):
                         return await self._dial_named()
                     except _Later as error:
                         failure = error
+                        self.sentinels.pass_over()
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                     pause = min(pause * 2, LONGEST_PAUSE)
         except TimeoutError as error:
@@ -144,6 +145,11 @@ class SentinelDialer(Dialer):
             role = pairs.get(b"role", pairs.get("role"))
         assert isinstance(link, SentinelLink)
         link.role = role.decode() if isinstance(role, bytes) else str(role)
+
+    def learn(self, primary: Address) -> None:
+        """Take note of where the primary is at the beginning, before anything is announced."""
+        if self._announced is None:
+            self._announced = primary
 
     def announce(self, primary: Address, sentinel: Dialer) -> bool:
         """Close the links that lead to another primary than this one; with replicas, those to one that became it.

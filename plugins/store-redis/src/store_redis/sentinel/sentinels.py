@@ -1,7 +1,8 @@
 """Sentinels: who is asked where a service's servers are.
 
-They are asked in order, the one that answered last first. One that is down, hangs, or does not know the service is
-passed over; only when none has an answer is it an error, which says what each of them said.
+They are asked in order, the one that answered last first. One that is down, hangs, does not know the service, or
+named a server that was not the primary is passed over; only when none has an answer is it an error, which says what
+each of them said.
 """
 
 from __future__ import annotations
@@ -90,6 +91,10 @@ class Sentinels:
         """Ask this one first from here on."""
         self._order.remove(dialer)
         self._order.insert(0, dialer)
+
+    def pass_over(self) -> None:
+        """Ask the one that answered last after all the others: what it said was wrong."""
+        self._order.append(self._order.pop(0))
 
     @property
     def question(self) -> tuple[str, ...]:

@@ -98,30 +98,30 @@ class _Listener:
                 try:
                     await self._subscribe()
                 except StoreError as error:
-                    # An outage is told once, however long it lasts.
-                    level, self._told = logging.DEBUG if self._told else logging.WARNING, True
-                    logger.log(level, "cannot watch the sentinel %s yet: %s", self._sentinel.address, error)
+                    self._warn(error)
                     self._pause = min(self._pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
         finally:
             self._connecting = None
 
     async def _subscribe(self) -> None:
         sentinels = self._dialer.sentinels
-        link = await self._sentinel.dial()
+        missed = self._pause > 0
+        link = self._link = await self._sentinel.dial()
         try:
             link.listening = True
             link.on_push = self._on_push
+            link.on_lost = self._on_lost
             # In one write: nothing that happens after the answer is missed.
             answer = link.send(sentinels.question)
             link.post(("SUBSCRIBE", *self._channels))
-            self._announce(sentinels.read_primary(await answer, link))
+            primary = sentinels.read_primary(await answer, link)
         except BaseException:
             link.close()
             raise
-        self._link = link
-        link.on_lost = self._on_lost
-        if link.closed:
-            self._on_lost(link)
+        if missed:
+            self._announce(primary)  # perhaps it was published while nobody listened
+        else:
+            self._dialer.learn(primary)
 
     def _on_lost(self, link: Link) -> None:
         if link is self._link:
@@ -132,7 +132,7 @@ class _Listener:
 
     def _on_push(self, message: Any) -> None:
         if isinstance(message, Exception):
-            logger.warning("the sentinel %s refused a subscription: %s", self._sentinel.address, message)
+            self._warn(message)
             if self._link is not None:
                 self._link.close()
         elif message[0] == b"subscribe":
@@ -148,6 +148,11 @@ class _Listener:
         # "slave <name> <host> <port> @ <service> <host> <port>"
         elif channel == "+sdown" and len(words) == 8 and (words[0], words[5]) == ("slave", service):
             self._dialer.replica_down(Address(words[2], int(words[3])))
+
+    def _warn(self, error: Exception) -> None:
+        # An outage is told once, however long it lasts.
+        level, self._told = logging.DEBUG if self._told else logging.WARNING, True
+        logger.log(level, "cannot watch the sentinel %s yet: %s", self._sentinel.address, error)
 
     def _announce(self, primary: Address) -> None:
         if self._dialer.announce(primary, self._sentinel):
