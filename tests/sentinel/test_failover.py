@@ -68,6 +68,8 @@ async def test_under_load_every_reply_is_the_callers_own_and_writing_goes_on(
     load = Load(store)
     await load.goes_on()
     if how == "kill":
+        # They ran on one host, say: the sentinel that is asked first goes with the primary.
+        deployment.sentinels[0].kill()
         before.kill()
         await eventually(lambda: load.failed, 30)
     else:
@@ -180,6 +182,20 @@ async def _is_a_replica(store: Store) -> bool:
         return (await role(store))[0] == b"slave"
     except ConnectionFailed:
         return False
+
+
+async def test_a_replica_that_hangs_is_left_for_another(deployment: Deployment) -> None:
+    async with create_store(deployment.url, read_from="replica", timeout=0) as store:
+        name, port = await role(store)
+        hung = next(server for server in deployment.servers if server.port == port)
+        hung.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(ConnectionLost, match=f"127.0.0.1:{port}"):
+                await store.ping()
+            again = await role(store)
+            assert (name, again[0], again[1] != port) == (b"slave", b"slave", True)
+        finally:
+            hung.send_signal(signal.SIGCONT)
 
 
 async def test_a_write_that_a_demoted_primary_refuses_did_not_run_and_the_link_is_left(

@@ -172,6 +172,41 @@ async def test_sentinels_are_asked_again_until_they_name_a_primary(replica: Proc
         assert await waiting == (b"master", replica.port)
 
 
+async def test_a_store_that_is_closed_while_there_is_no_primary_does_not_wait_for_one(
+    replica: Process, deployment: Deployment
+) -> None:
+    store = create_store(f"redis+sentinel://127.0.0.1:{deployment.sentinels[0].port}/stale?connect_timeout=0")
+    waiting = [asyncio.create_task(each) for each in (store.ping(), store.execute("BLPOP", "list", 0))]
+    await asyncio.sleep(0.1)
+    await store.close()
+    assert {type(error).__name__ for error in await asyncio.gather(*waiting, return_exceptions=True)} == {"StoreClosed"}
+
+
+async def test_a_server_that_does_not_know_hello_is_asked_for_its_role(deployment: Deployment, tmp_path: Path) -> None:
+    old, sentinel = Process(tmp_path, ['rename-command HELLO ""']), deployment.sentinels[0]
+    old.start()
+    await sentinel.ask("SENTINEL", "MONITOR", "old", "127.0.0.1", old.port, 9)
+    try:
+        await eventually(old.answers)
+        async with create_store(deployment.url, service="old", connect_timeout=0.5) as store:
+            assert (await store.execute("ROLE"))[0] == b"master"
+            await old.ask("REPLICAOF", "127.0.0.1", 1)
+            await eventually(lambda: _is_gone(store))
+            with pytest.raises(ConnectionTimeout, match="says that it is a slave"):
+                await store.ping()
+    finally:
+        await sentinel.ask("SENTINEL", "REMOVE", "old")
+        old.kill()
+
+
+async def _is_gone(store: Store) -> bool:
+    # Nobody tells of this change but the server itself, when it is written to.
+    if store._node.links:
+        with pytest.raises(ReplyError, match=r"^READONLY"):
+            await store.execute("SET", "a", "1")
+    return not store._node.links
+
+
 async def test_a_sentinel_that_names_the_wrong_server_is_passed_over(replica: Process, deployment: Deployment) -> None:
     primary, right = await deployment.primary(), deployment.sentinels[1]
     await right.ask("SENTINEL", "MONITOR", "stale", "127.0.0.1", primary.port, 9)

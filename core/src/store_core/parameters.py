@@ -77,10 +77,12 @@ class Parameter:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def _checked(self, value: Any, backend: str) -> Any:
-        if isinstance(value, str) and value != MASK:
+        if isinstance(value, str):
+            if value == MASK:
+                return value  # a repr or a pickle left it out, and create_store says so
             remedy = f"pass it to create_store as a keyword, {self.name}=…"
             raise DSNError(f"{backend}: the parameter '{self.name}' cannot stand in a connection string; {remedy}")
-        problem = self.check(value) if self.check is not None and value != MASK else ""
+        problem = self.check(value) if self.check is not None else ""
         if problem:
             raise DSNError(f"{backend}: the parameter '{self.name}' is of type {type(value).__name__}, {problem}")
         return value

@@ -252,7 +252,7 @@ class Store:
 
     def _objects(self) -> dict[str, Any]:
         """The parameters that were given and have no text."""
-        given = {each.name: self.params[each.name] for each in self.parameters if each.keyword_only}
+        given = {each.name: self.params.get(each.name) for each in self.parameters if each.keyword_only}
         return {name: value for name, value in given.items() if value is not None}
 
     # Life.

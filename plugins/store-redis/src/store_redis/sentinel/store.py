@@ -7,6 +7,7 @@ the primary changes. Everything above the dialler is the store of one server.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
     from store_core.store import Server
+
+logger = logging.getLogger(__name__)
 
 _OWN = (
     Parameter("service", str, None, "name under which the sentinels watch the primary; also the path"),
@@ -88,4 +91,9 @@ class SentinelStore(RedisStore):
         if self._client is not None:
             task = asyncio.get_running_loop().create_task(self._client.connection_pool.disconnect())
             self._disconnecting.add(task)
-            task.add_done_callback(self._disconnecting.discard)
+            task.add_done_callback(self._disconnected)
+
+    def _disconnected(self, task: asyncio.Task[None]) -> None:
+        self._disconnecting.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.warning("%r: redis-py could not let go of its connections: %s", self, task.exception())
