@@ -1,29 +1,32 @@
 """What extensions cost: nothing with none, and one that counts commands is stated as a ratio.
 
-Four stores take turns in one process, round after round, so that whatever else the machine does meets them alike:
+Stores take turns in one process, four times in each round:
 
-- ``none``: a store as ``create_store`` makes it; a backend that does nothing, so that the core's share is all there is.
-- ``class``: the backend's class called by hand, past ``create_store`` and every extension: the floor.
-- ``counting``: one extension that counts each command.
-- ``embedded`` and ``embedded, counting``: the same over a real engine, ``pulsards://``.
+- ``bare class``: the backend's class called by hand, past ``create_store`` and every extension: the floor.
+- ``no extension``: a store as ``create_store`` makes it.
+- ``one that counts``: one extension that counts each command.
 
-The figure of a round is nanoseconds a command; what is printed is the median over rounds, and ratios within rounds.
-
-    python benchmarks/extension_cost.py [rounds]
+Once over a backend that does nothing, so that the core's share is all there is; once over the embedded engine; and
+once over a real server with 64 callers, where a command has its usual price.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from statistics import median
+from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import Any
 
-from store_core import DSN, Capability, Store, create_store, hookimpl, register_store
-from store_core.parameters import Params
+from rounds import Bench, Figures, Row, alternate
+from store_core import DSN, Capability, Store, create_store, data_stores, hookimpl, register_store
 
-COMMANDS = 20_000
+PANEL = "A command through extensions"
+BARE, NONE, COUNTING = "bare class", "no extension", "one that counts"
+NOTHING, EMBEDDED, NETWORK = "a backend that does nothing", "the embedded engine", "a server, 64 callers"
+CALLERS = 64
+#: A difference of a hundredth shows in many short rounds sooner than in a few long ones.
+TURNS = 4
+COMMANDS = {NOTHING: 30_000, EMBEDDED: 10_000, NETWORK: 25_600}
 
 
 class NothingStore(Store):
@@ -50,47 +53,49 @@ class Counter:
         return execute
 
 
-async def measured(store: Store) -> float:
-    """Nanoseconds a command, one task."""
-    execute = store.execute
-    start = perf_counter_ns()
-    for _ in range(COMMANDS):
-        await execute("GET", "key")
-    return (perf_counter_ns() - start) / COMMANDS
+def measure(bench: Bench) -> Iterator[Row]:
+    """A row for each backend; nanoseconds a command."""
+    if "nothing" not in data_stores:
+        register_store("nothing", NothingStore)
+    for case, dsn, callers in (
+        (NOTHING, "nothing://", 1),
+        (EMBEDDED, "pulsards://", 1),
+        (NETWORK, bench.server.dsn, CALLERS),
+    ):
+
+        def figures(kind: str, case: str = case, dsn: str = dsn, callers: int = callers) -> Figures:
+            return {case: bench.run(nanoseconds(kind, dsn, callers, COMMANDS[case]))}
+
+        samples = alternate((BARE, NONE, COUNTING), TURNS * bench.rounds, figures)
+        yield Row("extensions", f"{PANEL}, {bench.fastest_loop}", case, "ns", samples[case], BARE)
 
 
-async def main(rounds: int) -> None:
-    """Measure, and print the table."""
-    register_store("nothing", NothingStore)
+def make_store(kind: str, dsn: str, counter: Counter) -> Store:
+    """The store of one of the three kinds."""
+    if kind == BARE:
+        plain = create_store(dsn)
+        return type(plain)(DSN.parse(plain.dsn), plain.params)
+    store = create_store(dsn, extensions=[counter] if kind == COUNTING else [])
+    assert kind == COUNTING or "execute" not in vars(store), "with no extension something stands in the way"
+    return store
+
+
+async def nanoseconds(kind: str, dsn: str, callers: int, commands: int) -> float:
+    """Nanoseconds a command, from the first caller's start to the last one's end."""
     counter = Counter()
-    stores: dict[str, Store] = {
-        "class": NothingStore(DSN("nothing"), Params({})),
-        "none": create_store("nothing://"),
-        "counting": create_store("nothing://", extensions=[counter]),
-        "embedded": create_store("pulsards://"),
-        "embedded, counting": create_store("pulsards://", extensions=[Counter()]),
-    }
-    assert "execute" not in vars(stores["none"]), "with no extension something stands in the way"
-    figures: dict[str, list[float]] = {name: [] for name in stores}
-    for store in stores.values():
-        await measured(store)  # warm
-    for turn in range(rounds):
-        for name in list(stores)[:: 1 if turn % 2 else -1]:
-            figures[name].append(await measured(stores[name]))
-    assert counter.count == COMMANDS * (rounds + 1)
-    for store in stores.values():
-        await store.close()
-    print(f"{rounds} rounds of {COMMANDS} commands each, one task; medians\n")
-    for name, values in figures.items():
-        print(f"{name:<20} {median(values):8.0f} ns a command")
+    async with make_store(kind, dsn, counter) as store:
+        execute = store.execute
 
-    def ratio(one: str, other: str) -> float:
-        return median(a / b for a, b in zip(figures[one], figures[other], strict=True))
+        async def call(count: int) -> None:
+            for _ in range(count):
+                await execute("GET", "key")
 
-    print(f"\nno extension      {ratio('none', 'class'):.2f} times the backend's own method")
-    print(f"one that counts   {ratio('counting', 'none'):.2f} times, over a backend that does nothing")
-    print(f"                  {ratio('embedded, counting', 'embedded'):.2f} times, over the embedded engine")
+        async def all_callers(count: int) -> float:
+            start = perf_counter_ns()
+            await asyncio.gather(*(call(count // callers) for _ in range(callers)))
+            return (perf_counter_ns() - start) / (count // callers * callers)
 
-
-if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 21))
+        await all_callers(max(commands // 10, callers))
+        figure = await all_callers(commands)
+    assert counter.count == 0 or kind == COUNTING
+    return figure

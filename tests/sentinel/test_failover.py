@@ -184,6 +184,19 @@ async def _is_a_replica(store: Store) -> bool:
         return False
 
 
+async def test_a_new_store_does_not_wait_for_a_primary_that_hangs_until_it_is_replaced(deployment: Deployment) -> None:
+    hung = await deployment.primary()
+    hung.send_signal(signal.SIGSTOP)
+    try:
+        async with create_store(deployment.url, connect_timeout=0, timeout=0) as store:
+            # Nobody has told this store of anything yet: it gives up the first attempt by itself.
+            store.dialer.sentinels.patience = 0.2
+            name, port = await role(store)
+            assert (name, port != hung.port) == (b"master", True)
+    finally:
+        hung.send_signal(signal.SIGCONT)
+
+
 async def test_a_replica_that_hangs_is_left_for_another(deployment: Deployment) -> None:
     async with create_store(deployment.url, read_from="replica", timeout=0) as store:
         name, port = await role(store)

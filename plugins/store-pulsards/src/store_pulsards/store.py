@@ -97,7 +97,7 @@ class EmbeddedStore(PulsardsStore):
             raise
         return RedisConnection(self, link)
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
+    async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         try:
             shared = not self._routes[args[0]]
         except (KeyError, IndexError, TypeError):
@@ -107,17 +107,17 @@ class EmbeddedStore(PulsardsStore):
         if (
             not shared
             or link is None
-            or options
+            or timeout is not None
             or link.blocking is not None
             or link.thread != get_ident()
             or not link.loop_runs()
         ):
-            return await self._execute(args, options)
+            return await self._execute(args, timeout)
         self._turns += 1
         if self._turns >= TURN_AFTER:
             self._turns = 0
             await asyncio.sleep(0)
-            return await self._execute(args, options)
+            return await self._execute(args, timeout)
         reply = link.run(packed_arguments(args))
         if type(reply) in self._plain:
             return reply
@@ -127,6 +127,9 @@ class EmbeddedStore(PulsardsStore):
         if isinstance(value, ReplyError):
             raise value
         return value
+
+    def _make_tracking(self, params: Params) -> None:
+        """There is nothing to cache: the data is in this process already."""
 
     def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
         from store_pulsards.client import connection_kind

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import redis.asyncio
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from store_redis.dial import Dialer
     from store_redis.store import RedisStore
 
+#: What redis-py tells its own cache with most commands.
+_KEYS = {"keys"}
+
+#: Options that are no business of a callback's.
+_MEANT_FOR_US = (EMPTY_RESPONSE, NEVER_DECODE, "keys")
+
+#: Names remembered; a caller who makes up names costs time, never memory.
+_PLAIN_KEPT = 1024
+
 
 class StoreRedis(redis.asyncio.Redis):
     """A ``redis.asyncio.Redis`` on a store.
@@ -42,24 +52,69 @@ class StoreRedis(redis.asyncio.Redis):
     def __init__(self, store: RedisStore, connection_pool: ConnectionPool) -> None:
         super().__init__(connection_pool=connection_pool)
         self._store = store
+        # Callback by name, of the commands that need nothing but their link; an extension wants to see them all.
+        self._plain: dict[Any, Any] = {}
+        self._direct = store.unwrapped
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
+        # The hot path, as in RedisStore.execute; a coroutine between the two would cost as much as the rest.
+        store = self._store
+        link = store._link
+        try:
+            callback = self._plain[args[0]]
+        except (KeyError, TypeError):
+            return await self._execute_command(args, options)
+        if (
+            link is None
+            or link.writable is not None
+            or (options and options.keys() != _KEYS)
+            or link.thread != get_ident()
+            or not link.loop_runs()
+        ):
+            return await self._execute_command(args, options)
+        response = await link.send(args)
+        return response if callback is None else callback(response)
+
+    async def _execute_command(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
             response = await run(self._store, args, options)
         except ReplyError:
             if EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
             raise
+        self._learn(args[0])
         return await self.parsed(args[0], response, options)
+
+    def _learn(self, name: Any) -> None:
+        """Remember a command that ``execute_command`` may send at once, with redis-py's callback for it."""
+        if self._direct and type(name) is str and self._store.is_shared(name) and len(self._plain) < _PLAIN_KEPT:
+            callback = self.response_callbacks.get(name)
+            # One that was set by the caller may be a coroutine function, and is asked for each time.
+            if callback is None or callback.__module__.startswith("redis."):
+                self._plain[name] = callback
+
+    def set_response_callback(self, command: str, callback: Any) -> None:
+        super().set_response_callback(command, callback)
+        self._plain.clear()
+
+    def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
+        # Without options redis-py's method does nothing but look at each of them.
+        if args or options:
+            return super().set(name, value, *args, **options)
+        return self.execute_command("SET", name, value)
 
     async def parsed(self, name: str, response: Any, options: dict[str, Any]) -> Any:
         """The response as redis-py's callback for the command makes it."""
+        value = self.parse(name, response, options)
+        return await value if inspect.isawaitable(value) else value
+
+    def parse(self, name: str, response: Any, options: dict[str, Any]) -> Any:
+        """The same, or what is to be awaited for it where the callback is a coroutine function."""
         callback = self.response_callbacks.get(name)
         if callback is None:
             return response
-        meant_for_us = (EMPTY_RESPONSE, NEVER_DECODE, "keys")
-        value = callback(response, **{key: option for key, option in options.items() if key not in meant_for_us})
-        return await value if inspect.isawaitable(value) else value
+        meant = {key: option for key, option in options.items() if key not in _MEANT_FOR_US} if options else options
+        return callback(response, **meant)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> StorePipeline:
         return StorePipeline(self, transaction, shard_hint)
@@ -96,10 +151,12 @@ class StorePipeline(Pipeline):
             replies = await store.execute_pipeline(commands)
         if raise_on_error:
             self.raise_first_error(stack, replies)
-        return [
-            reply if isinstance(reply, Exception) else await self._client.parsed(args[0], reply, options)
+        parsed = self._client.parse
+        values = [
+            reply if isinstance(reply, Exception) else parsed(args[0], reply, options)
             for (args, options), reply in zip(stack, replies, strict=True)
         ]
+        return [await value if inspect.isawaitable(value) else value for value in values]
 
     async def _load_scripts(self) -> None:
         for script in self.scripts:

@@ -11,6 +11,7 @@ from store_core import (
     Connection,
     ConnectionFailed,
     ConnectionTimeout,
+    ReplyError,
     StoreClosed,
     StoreError,
     Timeout,
@@ -39,20 +40,25 @@ class RedisConnection(Connection):
         self.link = link
         self._store = store
 
-    async def execute(self, *args: Any, **options: Any) -> Any:
+    async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         if self.link.closed:
             raise make(StoreClosed, f"this connection to {self.link.address} is closed; open another")
-        timeout = check_options(options)
+        check_timeout(timeout)
         if not args:
             raise make(ArgumentError, "a command has a name")
         name = upper(args[0])
         if name in _UNANSWERED:
             raise Unsupported("a connection", name, "use store.pubsub()" if name.endswith("SUBSCRIBE") else "")
         sent = await self._store.prepare(args)
-        if name in WAITS:
-            reply = await wait_blocking(self.link, sent, timeout)
-        else:
-            reply = await send(self.link, sent, timeout)
+        try:
+            if name in WAITS:
+                reply = await wait_blocking(self.link, sent, timeout)
+            else:
+                reply = await send(self.link, sent, timeout)
+        except ReplyError as error:
+            # A script that fails half-way has written the first half.
+            self._store.restore(args, error)
+            raise
         return self._store.restore(args, reply)
 
     async def close(self) -> None:
@@ -63,20 +69,14 @@ class RedisConnection(Connection):
         return self.link.closed
 
 
-def check_options(options: dict[str, Any]) -> float | None:
-    """The ``timeout`` among the options of ``execute``; None is the store's own.
+def check_timeout(timeout: float | None) -> None:
+    """Refuse a caller's own timeout that is none; None is the store's own, 0 is for ever.
 
     Raises:
-        TypeError: An unknown option.
-        ValueError: The timeout is negative.
+        ValueError: It is negative.
     """
-    timeout = options.get("timeout")
-    unknown = options.keys() - {"timeout"}
-    if unknown:
-        raise TypeError(f"execute has no option {sorted(unknown)[0]!r}; it has: timeout")
     if timeout is not None and timeout < 0:
         raise ValueError(f"timeout is {timeout}; it is in seconds, and 0 means none")
-    return timeout
 
 
 async def send(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:

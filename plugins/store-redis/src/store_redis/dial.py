@@ -90,7 +90,7 @@ class Dialer:
         link = await self.open(place)
         try:
             link.address = str(place)
-            greeting = await self._shake_hands(link, await login(self.params, link.address))
+            greeting = await self.shake_hands(link, await login(self.params, link.address))
             await self.welcome(greeting, link)
         except BaseException:
             link.close()
@@ -129,7 +129,8 @@ class Dialer:
         """Set the options of a TCP connection; asyncio and uvloop set TCP_NODELAY themselves."""
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    async def _shake_hands(self, link: MultiplexedLink, user: Login) -> Any:
+    async def shake_hands(self, link: MultiplexedLink, user: Login) -> Any:
+        """Say who we are; returns the server's reply to HELLO, None where it does not know HELLO."""
         replies = await self._ask(link, [self._greeting(user), *self._introduction()], user)
         greeting = replies[0]
         if _knows_no_hello(greeting) and not link.closed:

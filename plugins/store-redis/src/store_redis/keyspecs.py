@@ -22,13 +22,23 @@ class CommandKeys:
     Attributes:
         find: Positions of the keys; None when they cannot be known.
         subcommands: By upper-case name; empty for most.
+        flags: What the server says of it: ``readonly``, ``write``, …
+        only_first: Whether its first argument is its only key, whatever else it is given.
     """
 
-    __slots__ = ("find", "subcommands")
+    __slots__ = ("find", "flags", "only_first", "subcommands")
 
-    def __init__(self, find: Find | None, subcommands: dict[str, CommandKeys]) -> None:
+    def __init__(
+        self,
+        find: Find | None,
+        subcommands: dict[str, CommandKeys],
+        flags: frozenset[str] = frozenset(),
+        only_first: bool = False,
+    ) -> None:
         self.find = find
         self.subcommands = subcommands
+        self.flags = flags
+        self.only_first = only_first
 
 
 def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
@@ -39,14 +49,15 @@ def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
 def _command(entry: list[Any]) -> CommandKeys:
     specs = [_mapping(spec) for spec in entry[8]] if len(entry) > 8 else []
     subcommands = read_table(entry[9]) if len(entry) > 9 else {}
-    flags = {_text(flag) for flag in entry[2]}
+    flags = frozenset(_text(flag) for flag in entry[2])
     if specs:
         find = _all_of([_spec(spec) for spec in specs if "not_key" not in map(_text, spec.get("flags", ()))])
     elif "movablekeys" in flags:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
-    return CommandKeys(find, subcommands)
+    only_first = find is not None and list(entry[3:5]) == [1, 1] and "movablekeys" not in flags
+    return CommandKeys(find, subcommands, flags, only_first)
 
 
 def _all_of(finds: list[Find | None]) -> Find | None:

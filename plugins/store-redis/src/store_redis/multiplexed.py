@@ -16,6 +16,7 @@ sleeps (``busy_poll``), as long as that pays.
 from __future__ import annotations
 
 import asyncio
+from asyncio import InvalidStateError
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -27,9 +28,13 @@ from hiredis import PushNotification, Reader, pack_command
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
 from store_redis.encoding import pack
 from store_redis.errors import copied, make, reply_error
+from store_redis.large import LARGE, LargeWrites, is_large, parts
 from store_redis.link import Link
 
 NOTHING = object()
+
+#: Types of most replies: none of them is an error or a push message.
+PLAIN = frozenset({bytes, str, int, float, bool, type(None), list, dict, set})
 
 #: How many times within one timeout the queue is checked: a reply times out between 1 and 1 1/8 times its time.
 TICKS = 8
@@ -114,6 +119,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiters: deque[Waiter] = deque()
         self._unsent: list[bytes] = []
+        self._large = LargeWrites()
+        self._paused = False
         self._received = 0
         self._marks: deque[tuple[float, int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -146,12 +153,26 @@ class MultiplexedLink(Link, asyncio.Protocol):
         unsent.append(packed)
         future = self._create_future()
         self._waiters.append(future)
-        if len(unsent) == CHUNK:
+        if len(unsent) == CHUNK or len(packed) > LARGE:
             self._flush()
         return future
 
+    def _send_around(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:
+        """``send`` on a link that has carried large values: it looks before it packs, which copies."""
+        if self.closed or not is_large(args):
+            return type(self).send(self, args)
+        buffers = parts(args)
+        self._flush()
+        future = self._create_future()
+        self._waiters.append(future)
+        self._write_large(buffers)
+        return future
+
     def send_batch(self, commands: list[tuple[Any, ...]]) -> asyncio.Future[list[Any]]:
-        packed = [pack(args) for args in commands]
+        try:
+            packed = [pack_command(args) for args in commands]
+        except (TypeError, UnicodeEncodeError):
+            packed = [pack(args) for args in commands]
         if not self._unsent:
             self.loop.call_soon(self._flush)
         self._unsent.extend(packed)
@@ -183,8 +204,30 @@ class MultiplexedLink(Link, asyncio.Protocol):
         unsent = self._unsent
         if not unsent or self._transport is None:
             return
-        self._transport.write(b"".join(unsent) if len(unsent) > 1 else unsent[0])
+        if len(unsent[-1]) > LARGE:
+            self.send = self._send_around  # type: ignore[method-assign]
+            large = unsent.pop()
+            buffers = [b"".join(unsent), large] if unsent else [large]
+        else:
+            buffers = [b"".join(unsent) if len(unsent) > 1 else unsent[0]]
         unsent.clear()
+        if self._large or len(buffers[-1]) > LARGE:
+            self._write_large(buffers)
+        else:
+            self._transport.write(buffers[0])
+            self._await_replies()
+
+    def _write_large(self, buffers: list[bytes]) -> None:
+        self._large.add(buffers)
+        self._write_slices()
+        self._await_replies()
+
+    def _write_slices(self) -> None:
+        large, transport = self._large, self._transport
+        while large and not self._paused and transport is not None:
+            transport.write(large.next_slice())
+
+    def _await_replies(self) -> None:
         if self.timeout and self._timer is None:
             self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
         if self._busy_poll and not self._polling:
@@ -222,6 +265,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
         reader.feed(data)
         gets = reader.gets
         waiters = self._waiters
+        popleft = waiters.popleft
         due = len(waiters)
         while True:
             try:
@@ -238,26 +282,46 @@ class MultiplexedLink(Link, asyncio.Protocol):
                 return
             if reply is NOTHING:
                 break
-            if type(reply) is PushNotification:
-                self._push(reply)
-            elif not waiters:
-                self._unasked(reply)
-                if self.closed:
-                    return
-            else:
-                waiter = waiters.popleft()
-                if not waiter.done():
-                    if isinstance(reply, Exception):
-                        waiter.set_exception(reply)
-                    else:
-                        waiter.set_result(reply)
+            if type(reply) in PLAIN:
+                try:
+                    popleft().set_result(reply)
+                except InvalidStateError:
+                    continue  # a caller that has gone
+                except IndexError:
+                    self._unasked(reply)
+                    if self.closed:
+                        return
+            elif not self._hand_out(reply):
+                return
         self._received += due - len(waiters)
 
+    def _hand_out(self, reply: Any) -> bool:
+        """Hand out a push message, an error, or a reply of a rare type; False when the link is closed."""
+        if type(reply) is PushNotification:
+            self._push(reply)
+        elif not self._waiters:
+            self._unasked(reply)
+        else:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                if isinstance(reply, Exception):
+                    waiter.set_exception(reply)
+                else:
+                    waiter.set_result(reply)
+        return not self.closed
+
     def pause_writing(self) -> None:
-        self.writable = self._create_future()
+        self._paused = True
         self.unwritable_since = self.loop.time()
+        if self.writable is None:
+            self.writable = self._create_future()
 
     def resume_writing(self) -> None:
+        self._paused = False
+        if self._large:
+            self._write_slices()
+            if self._paused:
+                return
         writable, self.writable = self.writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
@@ -295,6 +359,7 @@ class MultiplexedLink(Link, asyncio.Protocol):
         # A listening link has commands without waiters among the unsent; nobody waits for those.
         written = max(len(self._waiters) - len(self._unsent), 0)
         self._unsent.clear()
+        self._large.clear()
         waiters, self._waiters = self._waiters, deque()
         for index, waiter in enumerate(waiters):
             if not waiter.done():

@@ -27,6 +27,7 @@ class Node:
         connections: How many links all callers share.
         dedicated: Most links for one caller at a time.
         on_change: Called whenever ``links`` changed.
+        open_shared: Opens a shared one, where that takes more than ``open_link``.
 
     Attributes:
         links: The shared links that are open.
@@ -39,10 +40,11 @@ class Node:
         connections: int,
         dedicated: int,
         on_change: Callable[[], None] | None = None,
+        open_shared: Callable[[], Awaitable[Link]] | None = None,
     ) -> None:
         self.links: list[Link] = []
         self.dedicated = DedicatedLinks(open_link, dedicated)
-        self._open_link = open_link
+        self._open_link = open_shared or open_link
         self._connections = connections
         self._on_change = on_change
         self._open = SingleFlight(self._open_missing)

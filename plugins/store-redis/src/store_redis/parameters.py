@@ -28,6 +28,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "busy_poll", float, 0.0001, "seconds to look for a reply before the loop sleeps; 0 sleeps at once", minimum=0
     ),
+    Parameter("cache", int, 0, "replies kept in memory until the server tells of a change; 0 keeps none", minimum=0),
     Parameter("client_name", str, None, "name of the connections in CLIENT LIST"),
     Parameter("protocol", int, 3, "RESP version", choices=(2, 3)),
     Parameter("tls", bool, False, "TLS on redis:// and valkey://; rediss:// and valkeys:// have it on"),

@@ -11,11 +11,14 @@ import asyncio
 import errno
 import random
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakSet, ref
 
-from store_core import DSN, ConnectionLost, ConnectionTimeout, StoreError
+from store_core import DSN, ConnectionLost, ConnectionTimeout, ReplyError, StoreError
 from store_core.parameters import Params
+from store_redis.credentials import Login
 from store_redis.dial import Address, Dialer
 from store_redis.errors import make
 from store_redis.multiplexed import MultiplexedLink
@@ -30,6 +33,9 @@ PRIMARY_SECONDS = 5.0
 
 #: What a server says that it is: HELLO has one word for a replica, ROLE another.
 _PRIMARY, _REPLICA = frozenset({"master"}), frozenset({"replica", "slave"})
+
+#: Codes with which a server refuses for a while.
+_NOT_YET = frozenset({"LOADING", "MASTERDOWN"})
 
 
 class SentinelDialer(Dialer):
@@ -122,11 +128,20 @@ class SentinelDialer(Dialer):
         return link
 
     async def open(self, place: Address) -> MultiplexedLink:
-        # A host that is gone does not even refuse: it may not take the time in which another becomes the primary.
+        async with self._patience():
+            return await super().open(place)
+
+    async def shake_hands(self, link: MultiplexedLink, user: Login) -> Any:
+        async with self._patience():
+            return await super().shake_hands(link, user)
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        """A host that is gone does not even refuse: it may not take the time in which another becomes the primary."""
         patience = self.sentinels.patience
         try:
             async with asyncio.timeout(patience):
-                return await super().open(place)
+                yield
         except TimeoutError as error:
             if error.errno:
                 raise  # the system's own
@@ -191,7 +206,7 @@ class _Later(Exception):
 
 def _may_pass(error: BaseException) -> bool:
     """Whether a failover may end what went wrong; a wrong password or certificate stays wrong."""
-    if isinstance(error, ConnectionLost):
+    if isinstance(error, ConnectionLost) or (isinstance(error, ReplyError) and error.code in _NOT_YET):
         return True
     return isinstance(error, OSError) and not isinstance(error, StoreError | ssl.SSLError)
 

@@ -48,8 +48,9 @@ class SentinelLink(MultiplexedLink):
     def _leave(self) -> None:
         if self.closed:
             return
-        if self.on_lost is not None:
-            self.on_lost(self)
+        on_lost, self.on_lost = self.on_lost, None
+        if on_lost is not None:
+            on_lost(self)
         if not self.load():
             self.close()
             return
