@@ -13,7 +13,7 @@ from typing import Any
 import hiredis
 import pytest
 
-ROUNDS = 12  # each with a seed of its own
+ROUNDS = 6  # each with a seed of its own
 COMMANDS = 250
 SHAPES = [  # fields and the longest value of an entry, which decide where a block ends
     ((b"f",), 3),
