@@ -64,7 +64,7 @@ def _small(elements: Collection[bytes], entries: int) -> bool:
 def entry_size(element: bytes) -> int:
     """Bytes in a listpack: the header, the text or number, and the length again for walking backwards."""
     size = _integer_size(int(element)) if is_integer(element) else len(element) + _header_size(len(element))
-    return size + 1 + sum(size >= 1 << 7 * more for more in range(1, 5))
+    return size + 1 if size < 128 else size + 1 + sum(size >= 1 << 7 * more for more in range(1, 5))
 
 
 def number_size(number: int) -> int:

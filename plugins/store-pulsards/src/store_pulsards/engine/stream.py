@@ -141,16 +141,29 @@ class Block:
                 self.bury(position)
         return before - self.alive
 
-    def texts(self, position: int) -> list[bytes]:
-        """Fields and values in turn."""
-        data, ends, begin = self._data, self._ends, self._starts[position]
-        if not self._flags[position] & _SAME_FIELDS:
-            end = self._starts[position + 1] if position + 1 < len(self._starts) else len(ends) - 1
-            return [bytes(data[ends[at] : ends[at + 1]]) for at in range(begin, end)]
-        found: list[bytes] = []
-        for at, field in enumerate(self._fields, begin):
-            found.append(field)
-            found.append(bytes(data[ends[at] : ends[at + 1]]))
+    def read(self, positions: range, most: int) -> list[Entry]:
+        """The living entries at some positions, at most so many of them; on the hot path of every reader."""
+        data, ends, starts, flags, fields = bytes(self._data), self._ends, self._starts, self._flags, self._fields
+        ms, seqs, width = self._ms, self._seqs, len(self._fields)
+        found: list[Entry] = []
+        for position in positions:
+            flag = flags[position]
+            if flag & _DELETED:
+                continue
+            begin = starts[position]
+            texts: list[bytes] = []
+            if flag & _SAME_FIELDS:
+                at = ends[begin]
+                for field, end in zip(fields, ends[begin + 1 : begin + width + 1], strict=True):
+                    texts.append(field)
+                    texts.append(data[at:end])
+                    at = end
+            else:
+                stop = starts[position + 1] if position + 1 < len(starts) else len(ends) - 1
+                texts.extend([data[ends[at] : ends[at + 1]] for at in range(begin, stop)])
+            found.append((ms[position] << SEQUENCE_BITS | seqs[position], texts))
+            if len(found) == most:
+                break
         return found
 
 
@@ -217,28 +230,42 @@ class Stream:
             count: At most so many; 0 is all.
             reverse: From the upper end down.
         """
+        blocks = self._blocks
+        low = max(0, bisect_right(blocks, start, key=_first) - 1)
+        high = bisect_right(blocks, end, low, key=_first)
         found: list[Entry] = []
-        for block, position in self._walk(start, end, reverse=reverse):
-            found.append((block.number(position), block.texts(position)))
-            if len(found) == count:
+        for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
+            block = blocks[at]
+            begin = block.position(start) if block.first < start else 0
+            stop = block.position(end + 1) if block.last > end else len(block)
+            positions = range(stop - 1, begin - 1, -1) if reverse else range(begin, stop)
+            found += block.read(positions, count - len(found))
+            if count and len(found) == count:
                 break
         return found
 
     def get(self, number: int) -> list[bytes] | None:
         """Fields and values of one entry; None when it is not there."""
         place = self._find(number)
-        return None if place is None else self._blocks[place[0]].texts(place[1])
+        if place is None:
+            return None
+        at, position = place
+        return self._blocks[at].read(range(position, position + 1), 1)[0][1]
 
     def __contains__(self, number: int) -> bool:
         return self._find(number) is not None
 
     def last_living(self) -> int:
         """The ID of the last entry; 0 where there is none."""
-        return next((block.number(position) for block, position in self._walk(0, LAST, reverse=True)), 0)
+        for block in reversed(self._blocks):
+            for position in range(len(block) - 1, -1, -1):
+                if block.is_alive(position):
+                    return block.number(position)
+        return 0
 
     def remove(self, numbers: Iterable[int]) -> int:
         """Delete entries; how many of them were there."""
-        removed = 0
+        removed, first = 0, self.first
         for number in numbers:
             place = self._find(number)
             if place is not None:
@@ -248,7 +275,11 @@ class Stream:
                     del self._blocks[at]
                 removed += 1
                 self.max_deleted = max(self.max_deleted, number)
-        self._shrink(removed)
+                if number == first:
+                    self.first = 0
+        self.length -= removed
+        if not self.first:
+            self.first = self._first_living()
         return removed
 
     def trim_to_length(self, length: int, *, approximate: bool = False, limit: int = 0) -> int:
@@ -287,19 +318,6 @@ class Stream:
             whole += 1
         return self._cut(whole, removed)
 
-    def _walk(self, start: int, end: int, *, reverse: bool) -> Iterator[tuple[Block, int]]:
-        """Every living entry from one ID to another."""
-        blocks = self._blocks
-        low = max(0, bisect_right(blocks, start, key=_first) - 1)
-        high = bisect_right(blocks, end, low, key=_first)
-        for at in range(high - 1, low - 1, -1) if reverse else range(low, high):
-            block = blocks[at]
-            begin = block.position(start) if block.first < start else 0
-            stop = block.position(end + 1) if block.last > end else len(block)
-            for position in range(stop - 1, begin - 1, -1) if reverse else range(begin, stop):
-                if block.is_alive(position):
-                    yield block, position
-
     def _find(self, number: int) -> tuple[int, int] | None:
         """Where a living entry is: its block, and its position there."""
         at = bisect_right(self._blocks, number, key=_first) - 1
@@ -312,13 +330,18 @@ class Stream:
     def _cut(self, whole: int, removed: int) -> int:
         """Drop the first blocks; ``removed`` entries were deleted in all."""
         del self._blocks[:whole]
-        self._shrink(removed)
-        return removed
-
-    def _shrink(self, removed: int) -> None:
         if removed:
             self.length -= removed
-            self.first = next((block.number(at) for block, at in self._walk(0, LAST, reverse=False)), 0)
+            self.first = self._first_living()
+        return removed
+
+    def _first_living(self) -> int:
+        """The ID of the first entry; 0 where there is none."""
+        for block in self._blocks:
+            for position in range(len(block)):
+                if block.is_alive(position):
+                    return block.number(position)
+        return 0
 
 
 _first: Final[Callable[[Block], int]] = attrgetter("first")
