@@ -203,7 +203,7 @@ async def _is_gone(store: Store) -> bool:
     # Nobody tells of this change but the server itself, when it is written to.
     if store._node.links:
         # Where it is tried once more nobody else is found.
-        with pytest.raises((ReplyError, ConnectionTimeout), match="^READONLY|says that it is a slave"):
+        with pytest.raises((ReplyError, ConnectionTimeout), match=r"^READONLY|says that it is a slave"):
             await store.execute("SET", "a", "1")
     return not store._node.links
 
@@ -227,8 +227,7 @@ async def test_a_store_that_reads_from_a_replica_takes_no_writes_and_stays(deplo
         name, port = await role(store)
         assert (name, port != (await deployment.primary()).port) == (b"slave", True)
         link = store._node.links[0]
-        # Where it is tried once more nobody else is found.
-        with pytest.raises((ReplyError, ConnectionTimeout), match="^READONLY|says that it is a slave"):
+        with pytest.raises(ReplyError, match=r"^READONLY"):
             await store.execute("SET", "a", "1")
         assert (await role(store), store._node.links) == ((name, port), [link])
         pipeline = store.client().pipeline()
