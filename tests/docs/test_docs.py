@@ -100,6 +100,7 @@ def test_every_hook_is_in_the_hook_spec_reference(hook: str) -> None:
         "valkey",
         "valkeys",
         "redis+cluster",
+        "redis+sentinel",
         "pulsards",
         "pulsards+unix",
         "postgres",

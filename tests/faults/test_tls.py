@@ -152,6 +152,17 @@ async def test_a_certificate_for_another_name_is_refused(certificates: Path, val
             assert await store.ping()
 
 
+async def test_the_name_that_a_certificate_must_carry_reaches_redis_py(certificates: Path, valkey_url: str) -> None:
+    async with Terminator(server_context(certificates, "other"), int(valkey_url.rpartition(":")[2])) as port:
+        named = {"tls_ca_file": str(certificates / "other.crt"), "tls_server_name": "elsewhere.example"}
+        async with create_store(f"rediss://127.0.0.1:{port}", **named) as store:
+            pipeline = store.client().pipeline()
+            await pipeline.watch("tls")
+            pipeline.multi()
+            pipeline.echo("named")
+            assert await pipeline.execute() == [b"named"]
+
+
 async def test_verification_can_be_turned_off(tls_port: int) -> None:
     async with create_store(f"rediss://127.0.0.1:{tls_port}?tls_verify=false") as store:
         assert await store.ping()

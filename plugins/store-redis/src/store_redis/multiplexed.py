@@ -138,10 +138,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
         self._patience = PATIENCE
 
     @staticmethod
-    def _make_reader(encoding: str | None) -> Reader:
+    def _make_reader(encoding: str | None, make_error: Callable[[str], ReplyError] = reply_error) -> Reader:
         return Reader(
             protocolError=_NotRESP,
-            replyError=reply_error,
+            replyError=make_error,
             encoding=encoding,
             notEnoughData=NOTHING,
         )

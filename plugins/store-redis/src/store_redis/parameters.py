@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from store_core import Parameter
+from store_redis.credentials import what_is_wrong
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("db", int, 0, "database number; also the path of the connection string", minimum=0),
     Parameter("namespace", str, "", "prefix before every key and channel"),
     Parameter("username", str, None, "ACL user; also before the '@' of the connection string"),
     Parameter("password", str, None, "password; also before the '@' of the connection string", secret=True),
+    Parameter(
+        "credentials",
+        object,
+        None,
+        "callable asked at each connect; returns (username, password) or a password",
+        check=what_is_wrong,
+    ),
     Parameter("timeout", float, 5.0, "seconds to connect, and seconds to a reply; 0 never times out", minimum=0),
+    Parameter("connect_timeout", float, None, "seconds to connect; as timeout by default; 0 for none", minimum=0),
     Parameter("encoding", str, "utf-8", "how text is encoded"),
     Parameter("decode_responses", bool, False, "replies are str instead of bytes"),
     Parameter("connections", int, 1, "connections that all callers share", minimum=1),

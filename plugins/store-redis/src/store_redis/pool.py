@@ -22,10 +22,13 @@ from redis.asyncio.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
+from redis.credentials import CredentialProvider
 
+from store_redis.credentials import login
 from store_redis.encoding import split_name
 
 if TYPE_CHECKING:
+    from store_redis.dial import Dialer
     from store_redis.store import RedisStore
 
 
@@ -82,17 +85,39 @@ def make_pool(store: RedisStore) -> ConnectionPool:
     return ConnectionPool(
         connection_class=kind,
         db=params["db"],
-        username=params["username"],
-        password=params["password"],
+        **_credentials(store),
         client_name=params["client_name"],
         encoding=params["encoding"],
         decode_responses=params["decode_responses"],
         protocol=_protocol(store),
         retry=copy.deepcopy(defaults["retry"].default),
         socket_timeout=(params["timeout"] or None) if waits else None,
-        socket_connect_timeout=params["timeout"] or None,
+        socket_connect_timeout=store.dialer.connect_timeout or None,
         **where,
     )
+
+
+def _credentials(store: RedisStore) -> dict[str, Any]:
+    if store.params["credentials"] is not None:
+        return {"credential_provider": _Credentials(store.dialer)}
+    return {"username": store.params["username"], "password": store.params["password"]}
+
+
+class _Credentials(CredentialProvider):
+    """The store's credentials callable, as redis-py asks for it at each connect."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        dialer = self._dialer
+        try:
+            async with asyncio.timeout(dialer.connect_timeout or None):
+                user = await login(dialer.params, dialer.address)
+        except TimeoutError as error:
+            raise dialer.translated(error, dialer.address) from error
+        password = user.password or ""
+        return (user.username, password) if user.username else (password,)
 
 
 def _protocol(store: RedisStore) -> int | None:

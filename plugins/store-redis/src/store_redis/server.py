@@ -45,6 +45,8 @@ async def start_valkey(dsn: DSN, params: Params) -> ServerProcess:
         raise Unsupported("start_store", "TLS", "start the server by hand")
     if params["username"] not in (None, "default"):
         raise Unsupported("start_store", "ACL users", "start the server by hand")
+    if params["credentials"] is not None:
+        raise Unsupported("start_store", "credentials", "start the server by hand")
     binary = find_binary()
     attempts = 1
     if not is_unix(dsn) and dialer.port == 0:

@@ -137,7 +137,12 @@ async def _client(tests: HonestyTests, store: Store) -> bool:
 async def _start(tests: HonestyTests, store: Store) -> bool:
     if not store._dsn.hosts and Capability.START not in store.capabilities:
         return False  # a form without an address has nothing to start, whatever its class inherits
-    return _overrides(store, "start_server")
+    if Capability.START in store.capabilities or not _overrides(store, "start_server"):
+        return _overrides(store, "start_server")
+    # A form that cannot be started refuses what its class inherits.
+    server = await type(store).start_server(store._dsn, store.params)
+    await server.stop()
+    return True
 
 
 async def _pipeline(tests: HonestyTests, store: Store) -> bool:
