@@ -242,11 +242,11 @@ async def test_the_timer_runs_only_while_replies_are_due() -> None:
     link, _ = make_link(timeout=0.01)
     future = link.send(("A",))
     await turn()
-    assert link._timer is not None
+    assert link._deadlines._timer is not None
     link.data_received(b":1\r\n")
     await future
     async with asyncio.timeout(5):
-        while link._timer is not None:
+        while link._deadlines._timer is not None:
             await asyncio.sleep(0.001)
 
 
