@@ -256,7 +256,7 @@ async def test_busy_polling_is_given_up_when_it_does_not_pay_and_tried_again_lat
     monkeypatch.setattr(waiting, "RETRY_AFTER", 3)
     link, _ = make_link(busy_poll=0.0001)
     polled: list[bool] = []
-    for _ in range(multiplexed.PATIENCE + 4):
+    for _ in range(waiting.PATIENCE + 4):
         future = link.send(("A",))
         await turn()
         polled.append(link._poll._polling)
@@ -264,9 +264,9 @@ async def test_busy_polling_is_given_up_when_it_does_not_pay_and_tried_again_lat
             await asyncio.sleep(0)
         link.data_received(b":1\r\n")
         await future
-    assert polled[: multiplexed.PATIENCE] == [True] * multiplexed.PATIENCE
-    assert False in polled[multiplexed.PATIENCE :]
-    assert polled[-1] or True in polled[multiplexed.PATIENCE :]
+    assert polled[: waiting.PATIENCE] == [True] * waiting.PATIENCE
+    assert False in polled[waiting.PATIENCE :]
+    assert polled[-1] or True in polled[waiting.PATIENCE :]
 
 
 async def test_an_abandoned_link_sends_nothing_and_tells_nobody() -> None:
