@@ -338,6 +338,28 @@ def bit_value() -> ErrorReply:
     return ErrorReply("ERR bit is not an integer or out of range")
 
 
+def bit_is_not_one() -> ErrorReply:
+    return ErrorReply("ERR The bit argument must be 1 or 0.")
+
+
+def bitop_not() -> ErrorReply:
+    return ErrorReply("ERR BITOP NOT must be called with a single source key.")
+
+
+def bitfield_type() -> ErrorReply:
+    return ErrorReply(
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+    )
+
+
+def bitfield_overflow() -> ErrorReply:
+    return ErrorReply("ERR Invalid OVERFLOW type specified")
+
+
+def bitfield_read_only() -> ErrorReply:
+    return ErrorReply("ERR BITFIELD_RO only supports the GET subcommand")
+
+
 def lcs_types() -> ErrorReply:
     return ErrorReply("ERR The specified keys must contain string values")
 

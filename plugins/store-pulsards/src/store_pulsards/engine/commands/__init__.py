@@ -1,6 +1,7 @@
 """Commands, a file per family; importing this package fills the table."""
 
 from store_pulsards.engine.commands import (
+    bitfields,
     bits,
     clients,
     connection,
@@ -26,6 +27,7 @@ from store_pulsards.engine.commands import (
 )
 
 __all__ = [
+    "bitfields",
     "bits",
     "clients",
     "connection",

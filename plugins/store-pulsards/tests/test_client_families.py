@@ -1,0 +1,28 @@
+"""redis-py's own methods over the embedded store, a test for each family of commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from store_core import create_store
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Any]:
+    async with create_store("pulsards://") as store:
+        yield store.client()
+
+
+async def test_bits(client: Any) -> None:
+    assert await client.setbit("a", 7, 1) == 0
+    assert await client.getbit("a", 7) == 1
+    assert await client.bitcount("a") == 1
+    assert await client.bitpos("a", 1) == 7
+    assert await client.bitop("NOT", "b", "a") == 1
+    assert await client.get("b") == b"\xfe"
+    field = client.bitfield("a", default_overflow="SAT")
+    assert await field.set("u8", "#1", 255).incrby("u8", "#1", 1).get("i4", 8).execute() == [0, 255, -1]
+    assert await client.bitfield_ro("a", "u4", 4) == [1]
