@@ -26,3 +26,14 @@ async def test_bits(client: Any) -> None:
     field = client.bitfield("a", default_overflow="SAT")
     assert await field.set("u8", "#1", 255).incrby("u8", "#1", 1).get("i4", 8).execute() == [0, 255, -1]
     assert await client.bitfield_ro("a", "u4", 4) == [1]
+
+
+async def test_hyperloglogs(client: Any) -> None:
+    assert await client.pfadd("a", "x", "y", "z") == 1
+    assert await client.pfadd("a", "x") == 0
+    assert await client.pfadd("b", "z", "u") == 1
+    assert await client.pfcount("a") == 3
+    assert await client.pfcount("a", "b") == 4
+    assert await client.pfmerge("c", "a", "b")
+    assert await client.pfcount("c") == 4
+    assert (await client.get("c"))[:4] == b"HYLL"

@@ -101,6 +101,12 @@ class Context:
         else:
             keyspace.dirty += 1
 
+    def touch(self, key: bytes) -> None:
+        """Count a change that is told to nobody but those who watch the key or wait for it."""
+        self.keyspace.dirty += 1
+        if self.keyspace.observers:
+            self.db.wake(key)
+
     def watch(self, key: bytes) -> None:
         """Spoil the next transaction of this client when the key is touched."""
         db = self.db

@@ -360,6 +360,34 @@ def bitfield_read_only() -> ErrorReply:
     return ErrorReply("ERR BITFIELD_RO only supports the GET subcommand")
 
 
+def not_a_hyperloglog() -> ErrorReply:
+    return ErrorReply("WRONGTYPE Key is not a valid HyperLogLog string value.")
+
+
+def corrupted_hyperloglog() -> ErrorReply:
+    return ErrorReply("INVALIDOBJ Corrupted HLL object detected")
+
+
+def hyperloglog_not_sparse() -> ErrorReply:
+    return ErrorReply("ERR HLL encoding is not sparse")
+
+
+def key_does_not_exist() -> ErrorReply:
+    return ErrorReply("ERR The specified key does not exist")
+
+
+def unknown_pfdebug(subcommand: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown PFDEBUG subcommand '{show(subcommand)}'")
+
+
+def on_or_off() -> ErrorReply:
+    return ErrorReply("ERR Argument must be ON or OFF")
+
+
+def selftest_failed(reason: str) -> ErrorReply:
+    return ErrorReply(f"TESTFAILED {reason}")
+
+
 def lcs_types() -> ErrorReply:
     return ErrorReply("ERR The specified keys must contain string values")
 
