@@ -37,3 +37,16 @@ async def test_hyperloglogs(client: Any) -> None:
     assert await client.pfmerge("c", "a", "b")
     assert await client.pfcount("c") == 4
     assert (await client.get("c"))[:4] == b"HYLL"
+
+
+async def test_geo(client: Any) -> None:
+    assert await client.geoadd("g", [13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania"]) == 2
+    assert await client.geodist("g", "Palermo", "Catania", "km") == pytest.approx(166.2742)
+    assert await client.geohash("g", "Palermo") == [b"sqc8b49rny0"]
+    ((longitude, latitude),) = await client.geopos("g", "Palermo")
+    assert (longitude, latitude) == (13.361389338970184, 38.1155563954963)
+    found = await client.geosearch("g", longitude=15, latitude=37, radius=200, unit="km", sort="ASC", withdist=True)
+    assert [member for member, _ in found] == [b"Catania", b"Palermo"]
+    assert await client.geosearchstore("to", "g", member="Palermo", width=400, height=400, unit="km") == 2
+    assert await client.georadius("g", 15, 37, 200, unit="km", count=1) == [b"Catania"]
+    assert await client.georadiusbymember("g", "Palermo", 10, unit="km") == [b"Palermo"]

@@ -10,7 +10,7 @@ Error texts are those of Valkey 9, word for word; no other file of the engine sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 Reply: TypeAlias = Any
@@ -38,6 +38,10 @@ class Many(list[Any]):
 
 class Verbatim(bytes):
     """Text for people (``INFO``): RESP3 ``=txt:``, RESP2 a bulk string."""
+
+
+class Coordinate(float):
+    """A number with up to 17 digits after the point, none of them a trailing zero: RESP3 ``,``, RESP2 a bulk string."""
 
 
 class Sentinel:
@@ -386,6 +390,61 @@ def on_or_off() -> ErrorReply:
 
 def selftest_failed(reason: str) -> ErrorReply:
     return ErrorReply(f"TESTFAILED {reason}")
+
+
+# Geo
+
+
+def invalid_place(longitude: float, latitude: float) -> ErrorReply:
+    return ErrorReply(f"ERR invalid longitude,latitude pair {longitude:f},{latitude:f}")
+
+
+def unsupported_unit() -> ErrorReply:
+    return ErrorReply("ERR unsupported unit provided. please use M, KM, FT, MI")
+
+
+def need_numeric(what: str) -> Callable[[], ErrorReply]:
+    return lambda: ErrorReply(f"ERR need numeric {what}")
+
+
+def negative_radius() -> ErrorReply:
+    return ErrorReply("ERR radius cannot be negative")
+
+
+def negative_side() -> ErrorReply:
+    return ErrorReply("ERR height or width cannot be negative")
+
+
+def number_of_vertices() -> ErrorReply:
+    return ErrorReply("ERR invalid number of vertices")
+
+
+def too_few_vertices() -> ErrorReply:
+    return ErrorReply("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices")
+
+
+def geo_count() -> ErrorReply:
+    return ErrorReply("ERR COUNT must be > 0")
+
+
+def no_such_member(member: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR member {show(member)} does not exist")
+
+
+def stored_and_shown(what: str) -> ErrorReply:
+    return ErrorReply(f"ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
+
+
+def no_centre(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {command}")
+
+
+def no_shape(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {command}")
+
+
+def any_without_count() -> ErrorReply:
+    return ErrorReply("ERR the ANY argument requires COUNT argument")
 
 
 def lcs_types() -> ErrorReply:
