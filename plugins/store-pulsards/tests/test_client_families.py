@@ -50,3 +50,20 @@ async def test_geo(client: Any) -> None:
     assert await client.geosearchstore("to", "g", member="Palermo", width=400, height=400, unit="km") == 2
     assert await client.georadius("g", 15, 37, 200, unit="km", count=1) == [b"Catania"]
     assert await client.georadiusbymember("g", "Palermo", 10, unit="km") == [b"Palermo"]
+
+
+async def test_fields_that_expire(client: Any) -> None:
+    await client.hset("h", mapping={"a": "1", "b": "2"})
+    assert await client.hexpire("h", 100, "a", "nothing") == [1, -2]
+    assert await client.httl("h", "a", "b", "nothing") == [100, -1, -2]
+    assert await client.hpersist("h", "a") == [1]
+    assert await client.hpexpire("h", 100_000, "a", nx=True) == [1]
+    assert 99_000 < (await client.hpttl("h", "a"))[0] <= 100_000
+    assert await client.hexpireat("h", 33177117420, "a") == [1]
+    assert await client.hpexpireat("h", 33177117420123, "b") == [1]
+    assert await client.hexpiretime("h", "a") == [33177117420]
+    assert await client.hpexpiretime("h", "b") == [33177117420123]
+    assert await client.hgetex("h", "a", ex=10) == [b"1"]
+    assert await client.hsetex("h", "c", "3", ex=10) == 1
+    assert await client.hgetdel("h", "c", "nothing") == [b"3", None]
+    assert await client.hgetall("h") == {b"a": b"1", b"b": b"2"}

@@ -484,6 +484,10 @@ def pubsub_arity(subcommand: str) -> ErrorReply:
 # Hashes, lists, sets, sorted sets
 
 
+def numfields_mismatch() -> ErrorReply:
+    return ErrorReply("ERR numfields should be greater than 0 and match the provided number of fields")
+
+
 def hash_value_not_an_integer() -> ErrorReply:
     return ErrorReply("ERR hash value is not an integer")
 
