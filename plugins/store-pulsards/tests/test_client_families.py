@@ -67,3 +67,12 @@ async def test_fields_that_expire(client: Any) -> None:
     assert await client.hsetex("h", "c", "3", ex=10) == 1
     assert await client.hgetdel("h", "c", "nothing") == [b"3", None]
     assert await client.hgetall("h") == {b"a": b"1", b"b": b"2"}
+
+
+async def test_dump_and_restore(client: Any) -> None:
+    await client.zadd("a", {"x": 1, "y": 2.5})
+    dumped = await client.dump("a")
+    assert await client.restore("b", 0, dumped) == b"OK"
+    assert await client.zrange("b", 0, -1, withscores=True) == [[b"x", 1.0], [b"y", 2.5]]
+    assert await client.restore("b", 1000, dumped, replace=True) == b"OK"
+    assert 0 < await client.pttl("b") <= 1000

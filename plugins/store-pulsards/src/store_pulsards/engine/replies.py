@@ -307,6 +307,30 @@ def unknown_type(name: bytes) -> ErrorReply:
     return ErrorReply(f"ERR unknown type name '{show(name)}'")
 
 
+def busy_key() -> ErrorReply:
+    return ErrorReply("BUSYKEY Target key name already exists.")
+
+
+def negative_ttl() -> ErrorReply:
+    return ErrorReply("ERR Invalid TTL value, must be >= 0")
+
+
+def invalid_idle_time() -> ErrorReply:
+    return ErrorReply("ERR Invalid IDLETIME value, must be >= 0")
+
+
+def invalid_frequency() -> ErrorReply:
+    return ErrorReply("ERR Invalid FREQ value, must be >= 0 and <= 255")
+
+
+def bad_payload() -> ErrorReply:
+    return ErrorReply("ERR DUMP payload version or checksum are wrong")
+
+
+def bad_data_format() -> ErrorReply:
+    return ErrorReply("ERR Bad data format")
+
+
 def sort_score() -> ErrorReply:
     return ErrorReply("ERR One or more scores can't be converted into double")
 
