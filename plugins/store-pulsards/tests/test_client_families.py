@@ -76,3 +76,9 @@ async def test_dump_and_restore(client: Any) -> None:
     assert await client.zrange("b", 0, -1, withscores=True) == [[b"x", 1.0], [b"y", 2.5]]
     assert await client.restore("b", 1000, dumped, replace=True) == b"OK"
     assert 0 < await client.pttl("b") <= 1000
+
+
+async def test_waiting_for_replicas_that_are_not_there(client: Any) -> None:
+    assert await client.wait(0, 0) == 0
+    assert await client.wait(1, 10) == 0
+    assert await client.waitaof(0, 0, 0) == [0, 0]

@@ -536,6 +536,14 @@ def must_be_positive() -> ErrorReply:
     return ErrorReply("ERR value is out of range, must be positive")
 
 
+def not_zero_or_one() -> ErrorReply:
+    return ErrorReply("ERR value is out of range, value must between 0 and 1")
+
+
+def no_append_only_file() -> ErrorReply:
+    return ErrorReply("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+
+
 def index_out_of_range() -> ErrorReply:
     return ErrorReply("ERR index out of range")
 
