@@ -4,8 +4,10 @@
 
 A process of its own publishes messages of 32 bytes, packed beforehand, through a real server to one channel;
 ``subscribers`` PubSub objects of one process read it with ``async for``, a task each. A figure counts what all of
-them got together. The publisher is never further ahead than the readers' queues are long, so nothing is lost, and the
-readers' process is the limit, not the server. redis-py has a connection for each PubSub; a store has one for all.
+them got together. The publisher is never further ahead than the readers' queues are long, so nothing is lost, but far
+enough that the readers need not wait for it. Publisher, server and readers are three processes: where they have to
+share fewer cores than that, messages for each second of the readers' processor time tell more than those a second.
+redis-py has a connection for each PubSub; a store has one for all.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from store_core import DSN, Store, create_store, start_store
 
@@ -32,7 +34,7 @@ CHANNEL = "benchmark"
 PAYLOAD = "x" * 32
 
 #: Batches that the publisher may be ahead, and deliveries (messages times subscribers) in one.
-AHEAD, DELIVERIES = 6, 1500
+AHEAD, DELIVERIES = 12, 5000
 
 
 class Count:
@@ -53,6 +55,13 @@ class Count:
                 self.due += self._batch
                 self._go_on()
                 self.begun.set()
+
+
+class Sample(NamedTuple):
+    """Deliveries a second, and deliveries for each second of processor time of the readers' process."""
+
+    per_second: float
+    per_cpu_second: float
 
 
 # The publisher.
@@ -89,28 +98,28 @@ def publishing(dsn: str, subscribers: int) -> Iterator[Count]:
 # The readers.
 
 
-async def deliveries_per_second(dsn: str, sources: list[AsyncIterator[Any]], seconds: float) -> float:
+async def deliveries_per_second(dsn: str, sources: list[AsyncIterator[Any]], seconds: float) -> Sample:
     """What these readers get together, once the publisher is up to speed."""
     with publishing(dsn, len(sources)) as count:
         readers = [asyncio.create_task(count.all_of(source)) for source in sources]
         await count.begun.wait()
-        before, start = count.received, time.perf_counter()
+        before, start, start_cpu = count.received, time.perf_counter(), time.process_time()
         await asyncio.sleep(seconds)
-        rate = (count.received - before) / (time.perf_counter() - start)
+        received, elapsed, cpu = count.received - before, time.perf_counter() - start, time.process_time() - start_cpu
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
-    return rate
+    return Sample(received / elapsed, received / cpu)
 
 
-async def with_store(dsn: str, subscribers: int, seconds: float) -> float:
+async def with_store(dsn: str, subscribers: int, seconds: float) -> Sample:
     async with create_store(dsn) as store:
-        pubsubs = [store.pubsub() for _ in range(subscribers)]
+        pubsubs = [store.pubsub(limit=2 * AHEAD * DELIVERIES) for _ in range(subscribers)]
         await asyncio.gather(*(pubsub.subscribe(CHANNEL) for pubsub in pubsubs))
         return await deliveries_per_second(dsn, [aiter(pubsub) for pubsub in pubsubs], seconds)
 
 
-async def with_redis_py(dsn: str, subscribers: int, seconds: float) -> float:
+async def with_redis_py(dsn: str, subscribers: int, seconds: float) -> Sample:
     import redis.asyncio
 
     async with AsyncExitStack() as stack:
@@ -139,25 +148,34 @@ def measure(dsn: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
     rows = []
     for loop, run in loops().items():
         for subscribers in SUBSCRIBERS:
-            samples: dict[str, list[float]] = {name: [] for name in CLIENTS}
+            samples: dict[str, list[Sample]] = {name: [] for name in CLIENTS}
             for _ in range(rounds):
                 for name, benchmark in CLIENTS.items():
                     samples[name].append(run(benchmark(dsn, subscribers, seconds)))
-            medians = {name: statistics.median(values) for name, values in samples.items()}
-            rows.append({"loop": loop, "subscribers": subscribers, "median": medians, "samples": samples})
+            rows.append({"loop": loop, "subscribers": subscribers, **summary(samples)})
             print_row(rows[-1])
     return rows
 
 
+def summary(samples: dict[str, list[Sample]]) -> dict[str, Any]:
+    """Medians and samples of each client, by the clock and (``_cpu``) by processor time."""
+    row: dict[str, Any] = {}
+    for suffix, field in (("", "per_second"), ("_cpu", "per_cpu_second")):
+        values = {name: [getattr(each, field) for each in found] for name, found in samples.items()}
+        row["median" + suffix] = {name: statistics.median(each) for name, each in values.items()}
+        row["samples" + suffix] = values
+    return row
+
+
 def print_header() -> None:
-    print(f"{'loop':8} {'subscribers':>11}" + "".join(f" {name:>15}" for name in CLIENTS) + "   ratio to redis-py")
+    names = "".join(f" {name:>15}" for name in CLIENTS)
+    print(f"{'loop':8} {'subscribers':>11}{names}   ratio to redis-py; the same for processor time")
 
 
 def print_row(row: dict[str, Any]) -> None:
-    medians = row["median"]
-    ratios = ", ".join(f"{name} {medians[name] / medians['redis-py']:.1f}x" for name in CLIENTS if name != "redis-py")
-    numbers = "".join(f" {medians[name]:15,.0f}" for name in CLIENTS)
-    print(f"{row['loop']:8} {row['subscribers']:11}{numbers}   {ratios}", flush=True)
+    numbers = "".join(f" {row['median'][name]:15,.0f}" for name in CLIENTS)
+    ratios = [row[key]["store.pubsub()"] / row[key]["redis-py"] for key in ("median", "median_cpu")]
+    print(f"{row['loop']:8} {row['subscribers']:11}{numbers}   {ratios[0]:.1f}x; {ratios[1]:.1f}x", flush=True)
 
 
 async def _start() -> Store:

@@ -27,7 +27,7 @@ from store_core import (
     register_store,
 )
 from store_core.parameters import Params
-from store_core.pubsub import Subscriber, Subscriptions, make_codec
+from store_core.pubsub import Kind, Subscriber, Subscriptions, make_codec
 
 
 class MemorySubscriber(Subscriber):
@@ -35,30 +35,30 @@ class MemorySubscriber(Subscriber):
         self.subscriptions = Subscriptions()
         self.calls: list[tuple[Any, ...]] = []
 
-    async def publish(self, channel: str, data: bytes) -> int:
-        self.subscriptions.deliver(channel.encode(), data)
-        for wire in self.subscriptions.names(pattern=True):
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
+        self.subscriptions.deliver(channel.encode(), data, kind=kind)
+        for wire in self.subscriptions.names(kind=Kind.PATTERN) if kind is Kind.CHANNEL else ():
             if channel.encode().startswith(wire.rstrip(b"*")):
                 self.subscriptions.deliver_pattern(wire, channel, data)
         return len(self.subscriptions.pubsubs())
 
-    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
+    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
         names = list(names)
         if "forbidden" in names:
             raise ReplyError("NOPERM no permission")
-        self.calls.append(("psubscribe" if pattern else "subscribe", *names))
-        self.subscriptions.add(pubsub, [(name.encode(), name) for name in names], pattern=pattern)
+        self.calls.append((("subscribe", "psubscribe", "ssubscribe")[kind], *names))
+        self.subscriptions.add(pubsub, [(name.encode(), name) for name in names], kind=kind)
 
-    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
+    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
         names = list(names)
-        self.calls.append(("punsubscribe" if pattern else "unsubscribe", *names))
-        self.subscriptions.remove(pubsub, [name.encode() for name in names], pattern=pattern)
+        self.calls.append((("unsubscribe", "punsubscribe", "sunsubscribe")[kind], *names))
+        self.subscriptions.remove(pubsub, [name.encode() for name in names], kind=kind)
 
     async def count(self, channels: Iterable[str]) -> dict[str, int]:
-        return {channel: int(channel.encode() in self.subscriptions.names(pattern=False)) for channel in channels}
+        return {channel: int(channel.encode() in self.subscriptions.names(kind=Kind.CHANNEL)) for channel in channels}
 
     async def channels(self, pattern: str | None) -> list[str]:
-        return sorted(name.decode() for name in self.subscriptions.names(pattern=False))
+        return sorted(name.decode() for name in self.subscriptions.names(kind=Kind.CHANNEL))
 
 
 class MemoryWatch:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from store_core import Channels, ConnectionFailed, ReplyError, StoreClosed, create_store
+from store_core.pubsub import Kind
 
 pytestmark = pytest.mark.usefixtures("memory")
 
@@ -99,7 +100,7 @@ async def test_a_registration_that_is_refused_leaves_nothing_behind(store, seen,
     async with store.channels() as channels:
         with pytest.raises(ReplyError):
             await channels.register("forbidden", "*", callback)
-        await store.subscriber.publish("forbidden", b'["e",1]')
+        await store.subscriber.publish("forbidden", b'["e",1]', kind=Kind.CHANNEL)
         await channels.register("c", "*", callback)
         await channels.publish("c", "e")
         await settle()
@@ -111,7 +112,7 @@ async def test_a_registration_that_is_refused_leaves_nothing_behind(store, seen,
 async def test_what_is_no_event_is_dropped_and_told_of(store, seen, callback, caplog, payload):
     async with store.channels() as channels:
         await channels.register("c", "*", callback)
-        await store.subscriber.publish("c", payload)
+        await store.subscriber.publish("c", payload, kind=Kind.CHANNEL)
         await channels.publish("c", "fine")
         await settle()
     assert seen == [("c", "fine", None)]

@@ -19,6 +19,7 @@ NAME = Parameter("name", str, None)
 PROTOCOL = Parameter("protocol", int, 3, choices=(2, 3))
 TOKEN = Parameter("token", str, None, secret=True)
 PIN = Parameter("pin", int, None, secret=True, minimum=1000)
+CALLBACK = Parameter("callback", object, None, check=lambda value: "" if callable(value) else "not callable")
 ALL = (DB, TIMEOUT, DECODE, NAME, PROTOCOL, TOKEN, PIN)
 
 
@@ -156,3 +157,34 @@ def test_a_copy_keeps_the_secrets():
 )
 def test_what_is_written_in_a_string_is_read_back(parameter, value):
     assert parameter.convert(parameter.text(value), "acme") == value
+
+
+def test_an_object_is_given_by_keyword_and_is_what_was_given():
+    assert resolve((CALLBACK,), {"callback": print}, "acme")["callback"] is print
+    assert resolve((CALLBACK,), {}, "acme")["callback"] is None
+    anything = object()
+    assert resolve((Parameter("thing", object),), {"thing": anything}, "acme")["thing"] is anything
+
+
+def test_an_object_cannot_be_written_in_a_connection_string():
+    with pytest.raises(
+        DSNError, match=r"'callback' cannot stand in a connection string; pass it .*, callback=…"
+    ) as caught:
+        CALLBACK.convert("hunter2", "acme")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_object_that_does_not_fit_is_refused_without_its_repr():
+    with pytest.raises(DSNError, match=r"^acme: the parameter 'callback' is of type tuple, not callable$"):
+        CALLBACK.convert(("hunter2",), "acme")
+
+
+def test_an_object_is_masked_and_its_pickle_has_no_trace_of_it():
+    params = resolve((CALLBACK,), {"callback": lambda: "hunter2"}, "acme")
+    assert repr(params) == "Params({'callback': '***'})"
+    assert pickle.loads(pickle.dumps(params))["callback"] == "***"
+
+
+def test_an_object_has_no_default():
+    with pytest.raises(TypeError, match="'thing' is an object, whose default is None"):
+        Parameter("thing", object, 7)

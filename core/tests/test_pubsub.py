@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from store_core import ArgumentError, Message, PubSub, ReplyError, StoreClosed, StoreError, create_store
-from store_core.pubsub import JsonCodec, Mailbox, RawCodec, Subscriptions, make_codec
+from store_core import ArgumentError, Capability, Message, PubSub, ReplyError, StoreClosed, StoreError, create_store
+from store_core.pubsub import JsonCodec, Kind, Mailbox, RawCodec, Subscriptions, make_codec
 
 pytestmark = pytest.mark.usefixtures("memory")
 
@@ -71,6 +71,25 @@ async def test_a_reader_that_is_cancelled_takes_no_message_with_it():
     with pytest.raises(asyncio.CancelledError):
         await reader
     assert await mailbox.get() == message(1)
+
+
+async def test_iteration_goes_on_after_a_wait_that_was_cancelled():
+    mailbox = Mailbox(2)
+    messages = aiter(mailbox)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await anext(messages)
+    mailbox.put(message(1))
+    assert await anext(messages) == message(1)
+
+
+async def test_what_was_added_is_bounded_once_it_is_settled():
+    mailbox = Mailbox(1)
+    for number in range(4):
+        mailbox.append(message(number))
+    mailbox.settle()
+    mailbox.put(message(4))
+    assert await mailbox.get() == Message("c", 4, lost=4)
 
 
 async def test_two_readers_of_one_mailbox_are_refused():
@@ -186,7 +205,7 @@ async def test_a_limit_below_one_is_refused(store):
 async def test_a_payload_that_is_not_in_the_protocol_is_dropped_and_told_of(store, caplog):
     async with store.pubsub("json") as pubsub:
         await pubsub.subscribe("a")
-        await store.subscriber.publish("a", b"{hunter2")
+        await store.subscriber.publish("a", b"{hunter2", kind=Kind.CHANNEL)
         await pubsub.publish("a", "fine")
         pubsub.end()
         assert [received.data async for received in pubsub] == ["fine"]
@@ -199,6 +218,46 @@ async def test_what_is_not_confirmed_is_not_subscribed(store):
         with pytest.raises(ReplyError):
             await pubsub.subscribe("forbidden")
         assert await pubsub.channels() == []
+
+
+async def test_shard_channels_are_a_space_of_their_own(store):
+    async with store.pubsub() as pubsub:
+        await pubsub.ssubscribe("a", "b")
+        await pubsub.publish("a", "for all")
+        await pubsub.spublish("a", "for the shard")
+        await pubsub.sunsubscribe("a")
+        await pubsub.spublish("a", "too late")
+        await pubsub.spublish("b", "still here")
+        pubsub.end()
+        assert [received async for received in pubsub] == [Message("a", b"for the shard"), Message("b", b"still here")]
+
+
+def test_a_kind_knows_the_capability_that_it_takes():
+    assert {kind: kind.capability for kind in Kind} == {
+        Kind.CHANNEL: Capability.PUBSUB,
+        Kind.PATTERN: Capability.PATTERNS,
+        Kind.SHARD: Capability.SHARDED,
+    }
+
+
+async def test_who_wants_to_know_hears_that_messages_may_have_been_missed(store, caplog):
+    heard = []
+
+    def bad():
+        raise ZeroDivisionError
+
+    async def coroutine():
+        raise AssertionError
+
+    async with store.pubsub() as pubsub:
+        pubsub.on_resubscribed(bad)
+        pubsub.on_resubscribed(lambda: heard.append("back"))
+        with pytest.raises(TypeError, match="plain function"):
+            pubsub.on_resubscribed(coroutine)
+        pubsub.resubscribed()
+        pubsub.resubscribed()
+    assert heard == ["back"] * 2
+    assert caplog.text.count("failed after a subscription came back") == 2
 
 
 async def test_counts_and_channels_come_from_the_data_store(store):
@@ -218,7 +277,7 @@ async def test_a_closed_pubsub_refuses_everything_and_closing_twice_is_harmless(
     await pubsub.psubscribe("b*")
     await pubsub.close()
     await pubsub.close()
-    assert store.subscriber.calls[2:] == [("unsubscribe",), ("punsubscribe",)]
+    assert store.subscriber.calls[2:] == [("unsubscribe",), ("punsubscribe",), ("sunsubscribe",)]
     assert store.subscriber.subscriptions.pubsubs() == []
     for use in (pubsub.publish("a", "x"), pubsub.subscribe("a"), pubsub.psubscribe("a"), pubsub.unsubscribe()):
         with pytest.raises(StoreClosed, match=r"open another with store\.pubsub"):
@@ -294,6 +353,58 @@ async def test_a_slow_client_loses_its_own_messages_and_is_told_how_many(store):
         await settle()
     assert seen == [(b"0", 0), (b"4", 3), (b"5", 0)]
     assert len(quick) == 6
+
+
+@pytest.mark.parametrize("protocol", [None, "json"])
+async def test_readers_that_come_and_go_between_messages_get_each_what_came_meanwhile(store, protocol):
+    plain, later = [], []
+
+    async def coroutine(received):
+        later.append(received.data)
+
+    async with store.pubsub(protocol) as pubsub, store.pubsub(protocol) as other:
+        await pubsub.subscribe("a")
+        await other.subscribe("a")
+        await other.publish("a", 1)
+        pubsub.add_client(coroutine)
+        await other.publish("a", 2)
+        await settle()
+        pubsub.add_client(plain.append)
+        await other.publish("a", 3)
+        await settle()
+        pubsub.remove_client(coroutine)
+        await other.publish("a", 4)
+        messages = aiter(pubsub)
+        await other.publish("a", 5)
+        pubsub.remove_client(plain.append)
+        await other.publish("a", 6)
+        pubsub.end()
+        other.end()
+        decoded = [int(received.data) async for received in messages]
+        everything = [int(received.data) async for received in other]
+    assert decoded == [1, 5, 6], "iteration gets what came while there was no client, or after it began"
+    assert [int(data) for data in later] == [2, 3]
+    assert [int(received.data) for received in plain] == [3, 4, 5]
+    assert everything == [1, 2, 3, 4, 5, 6]
+
+
+async def test_two_readers_never_share_a_value_that_one_may_change(store):
+    async with store.pubsub("json") as one, store.pubsub("json") as two:
+        await one.subscribe("a")
+        await two.subscribe("a")
+        await one.publish("a", [1])
+        (await anext(aiter(one))).data.append(2)
+        assert (await anext(aiter(two))).data == [1]
+
+
+async def test_each_reader_gets_text_or_bytes_as_it_asked_for():
+    table = Subscriptions()
+    pubsubs = [PubSub(None, RawCodec(decode=decode)) for decode in (True, False, True)]
+    pubsubs.append(PubSub(None, RawCodec("latin-1", decode=True)))
+    for pubsub in pubsubs:
+        table.add(pubsub, [(b"a", "a")], kind=Kind.CHANNEL)
+    table.deliver(b"a", "é".encode())
+    assert [(await anext(aiter(pubsub))).data for pubsub in pubsubs] == ["é", "é".encode(), "é", "Ã©"]
 
 
 async def test_iteration_goes_on_beside_clients(store):
@@ -436,31 +547,31 @@ class Reader(PubSub):
 
 def test_only_the_first_subscription_to_a_name_is_left_to_do():
     table, one, two = Subscriptions(), Reader(), Reader()
-    assert table.add(one, [(b"n.a", "a"), (b"n.b", "b"), (b"n.a", "a")], pattern=False) == [b"n.a", b"n.b"]
-    assert table.add(two, [(b"n.a", "a"), (b"n.c", "c")], pattern=False) == [b"n.c"]
-    assert table.add(two, [(b"n.a", "a")], pattern=True) == [b"n.a"]
-    assert table.names(pattern=False) == [b"n.a", b"n.b", b"n.c"]
-    assert table.names(pattern=True) == [b"n.a"]
+    assert table.add(one, [(b"n.a", "a"), (b"n.b", "b"), (b"n.a", "a")], kind=Kind.CHANNEL) == [b"n.a", b"n.b"]
+    assert table.add(two, [(b"n.a", "a"), (b"n.c", "c")], kind=Kind.CHANNEL) == [b"n.c"]
+    assert table.add(two, [(b"n.a", "a")], kind=Kind.PATTERN) == [b"n.a"]
+    assert table.names(kind=Kind.CHANNEL) == [b"n.a", b"n.b", b"n.c"]
+    assert table.names(kind=Kind.PATTERN) == [b"n.a"]
     assert table.pubsubs() == [one, two]
 
 
 def test_only_the_last_one_gone_is_left_to_do():
     table, one, two = Subscriptions(), Reader(), Reader()
-    table.add(one, [(b"a", "a"), (b"b", "b")], pattern=False)
-    table.add(two, [(b"a", "a")], pattern=False)
-    assert table.remove(one, [b"a", b"zzz"], pattern=False) == []
-    assert table.remove(one, [b"a"], pattern=False) == []
-    assert table.remove(two, [b"a"], pattern=False) == [b"a"]
+    table.add(one, [(b"a", "a"), (b"b", "b")], kind=Kind.CHANNEL)
+    table.add(two, [(b"a", "a")], kind=Kind.CHANNEL)
+    assert table.remove(one, [b"a", b"zzz"], kind=Kind.CHANNEL) == []
+    assert table.remove(one, [b"a"], kind=Kind.CHANNEL) == []
+    assert table.remove(two, [b"a"], kind=Kind.CHANNEL) == [b"a"]
     assert table.pubsubs() == [one]
-    assert table.remove(one, [], pattern=True) == []
-    assert table.remove(one, [], pattern=False) == [b"b"]
+    assert table.remove(one, [], kind=Kind.PATTERN) == []
+    assert table.remove(one, [], kind=Kind.CHANNEL) == [b"b"]
     assert table.pubsubs() == []
 
 
 def test_a_message_goes_to_the_subscribers_of_its_channel_and_patterns_under_their_names():
     table, one, two = Subscriptions(), Reader(), Reader()
-    table.add(one, [(b"n.a", "a")], pattern=False)
-    table.add(two, [(b"n.*", "*")], pattern=True)
+    table.add(one, [(b"n.a", "a")], kind=Kind.CHANNEL)
+    table.add(two, [(b"n.*", "*")], kind=Kind.PATTERN)
     table.deliver(b"n.a", b"1")
     table.deliver(b"n.zzz", b"2")
     table.deliver_pattern(b"n.*", "a", b"1")
@@ -477,11 +588,50 @@ def test_a_subscriber_that_leaves_while_a_message_is_delivered_keeps_nobody_from
 
     class Leaver(Reader):
         def receive(self, channel, data, pattern=None):
-            table.remove(self, [b"a"], pattern=False)
+            table.remove(self, [b"a"], kind=Kind.CHANNEL)
 
     one = Leaver()
-    table.add(one, [(b"a", "a")], pattern=False)
-    table.add(two, [(b"a", "a")], pattern=False)
+    table.add(one, [(b"a", "a")], kind=Kind.CHANNEL)
+    table.add(two, [(b"a", "a")], kind=Kind.CHANNEL)
     table.deliver(b"a", b"1")
     assert len(two.seen) == 1
     assert table.pubsubs() == [two]
+
+
+def names_of(table, pubsub):
+    return [wire for wire in table.names(kind=Kind.CHANNEL) if pubsub in table.pubsubs(lambda kind, wire=wire: [wire])]
+
+
+def test_a_call_that_failed_takes_back_what_it_added_and_nothing_else():
+    table, one, two = Subscriptions(), Reader(), Reader()
+    table.add(one, [(b"had", "had")], kind=Kind.CHANNEL)
+    table.add(two, [(b"others", "others")], kind=Kind.CHANNEL)
+    attempt = table.begin(one, [(b"had", "had"), (b"others", "others"), (b"new", "new")], kind=Kind.CHANNEL)
+    assert attempt.fresh == [b"new"]
+    assert names_of(table, one) == [b"had", b"others", b"new"]
+    assert table.undo(attempt) == [b"new"]
+    assert names_of(table, one) == [b"had"]
+    assert names_of(table, two) == [b"others"]
+
+
+@pytest.mark.parametrize("first_ends", ["undo", "settle"])
+@pytest.mark.parametrize("second_ends", ["undo", "settle"])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_name_stays_when_one_of_two_calls_for_it_succeeds(first_ends, second_ends, in_order):
+    table, one = Subscriptions(), Reader()
+    first = table.begin(one, [(b"a", "a")], kind=Kind.CHANNEL)
+    second = table.begin(one, [(b"a", "a")], kind=Kind.CHANNEL)
+    assert (first.fresh, second.fresh) == ([b"a"], [])
+    ends = [(first_ends, first), (second_ends, second)]
+    for end, attempt in ends if in_order else reversed(ends):
+        getattr(table, end)(attempt)
+    assert names_of(table, one) == ([] if first_ends == second_ends == "undo" else [b"a"])
+
+
+def test_a_call_that_fails_late_takes_nothing_from_a_subscription_made_since():
+    table, one = Subscriptions(), Reader()
+    late = table.begin(one, [(b"a", "a")], kind=Kind.CHANNEL)
+    table.remove(one, [b"a"], kind=Kind.CHANNEL)
+    table.settle(table.begin(one, [(b"a", "a")], kind=Kind.CHANNEL))
+    assert table.undo(late) == []
+    assert names_of(table, one) == [b"a"]

@@ -62,7 +62,9 @@ class Parameters(SphinxDirective):
             text.append(" or ".join(map(str, parameter.choices)))
         if parameter.minimum is not None:
             text.append(f"at least {parameter.minimum:g}")
-        if secret:
+        if parameter.keyword_only:
+            text.append("keyword only: not in the connection string")
+        elif secret:
             text.append("secret: masked in reprs, logs, errors and pickles")
         return code(parameter.name), parameter.type.__name__, default, "; ".join(text)
 

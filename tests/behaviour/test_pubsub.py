@@ -33,6 +33,55 @@ async def test_patterns_name_themselves_in_their_messages(store: Store) -> None:
         assert await anext(messages) == Message("weather", b"b", "w?ather")
 
 
+async def test_shard_channels_are_a_space_of_their_own(store: Store) -> None:
+    async with store.pubsub() as pubsub:
+        await pubsub.ssubscribe("one", "two")
+        await pubsub.subscribe("one")
+        assert await pubsub.spublish("one", "a") == 1
+        assert await pubsub.spublish("two", "b") == 1
+        assert await pubsub.spublish("three", "c") == 0
+        await pubsub.sunsubscribe("one")
+        assert await pubsub.publish("one", "d") == 1
+        messages = aiter(pubsub)
+        received = [await anext(messages) for _ in range(3)]
+    assert received == [Message("one", b"a"), Message("two", b"b"), Message("one", b"d")]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_shard_channels_have_the_namespace_of_their_store(url: str, protocol: int) -> None:
+    async with (
+        create_store(url, namespace="n*.", protocol=protocol) as store,
+        store.pubsub("json") as pubsub,
+    ):
+        await pubsub.ssubscribe("one")
+        assert await store.execute_raw("PUBSUB", "SHARDCHANNELS") == [b"n*.one"]  # type: ignore[attr-defined]
+        assert await pubsub.spublish("one", {"a": 1}) == 1
+        assert await anext(aiter(pubsub)) == Message("one", {"a": 1})
+
+
+async def test_a_reader_goes_on_after_it_waited_in_vain(store: Store) -> None:
+    async with store.pubsub() as pubsub:
+        await pubsub.subscribe("c")
+        messages = aiter(pubsub)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(messages), 0.01)
+        await pubsub.publish("c", "x")
+        assert (await anext(messages)).data == b"x"
+
+
+async def test_a_thousand_pubsubs_subscribe_at_once_and_share_what_comes(store: Store) -> None:
+    pubsubs = [store.pubsub() for _ in range(1000)]
+    await asyncio.gather(*(pubsub.subscribe("all", f"own-{n}") for n, pubsub in enumerate(pubsubs)))
+    assert await store.execute("PUBLISH", "all", "x") == 1
+    assert len(await pubsubs[0].channels()) == 1001
+    for number in range(1000):
+        assert await store.execute("PUBLISH", f"own-{number}", number) == 1
+    for number, pubsub in enumerate(pubsubs):
+        messages = aiter(pubsub)
+        assert [(await anext(messages)).data for _ in range(2)] == [b"x", b"%d" % number]
+        await pubsub.close()
+
+
 async def test_many_pubsubs_share_a_channel_and_leave_it_one_by_one(store: Store) -> None:
     pubsubs = [store.pubsub() for _ in range(100)]
     await asyncio.gather(*(pubsub.subscribe("shared") for pubsub in pubsubs))

@@ -93,7 +93,19 @@ def test_every_hook_is_in_the_hook_spec_reference(hook: str) -> None:
 
 @pytest.mark.parametrize(
     "scheme",
-    ["redis", "rediss", "unix", "valkey", "valkeys", "pulsards", "pulsards+unix", "postgres", "postgresql"],
+    [
+        "redis",
+        "rediss",
+        "unix",
+        "valkey",
+        "valkeys",
+        "redis+cluster",
+        "redis+sentinel",
+        "pulsards",
+        "pulsards+unix",
+        "postgres",
+        "postgresql",
+    ],
 )
 def test_every_parameter_of_a_backend_has_one_line_of_help(scheme: str) -> None:
     for parameter in data_stores[scheme].load().parameters:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,39 @@ async def no_task_is_left() -> AsyncIterator[None]:
 def server_url(request: pytest.FixtureRequest, servers: Servers) -> str:
     """A real Valkey and a pulsards server in turn."""
     return servers.url(request.param)
+
+
+#: Event loops that users run, by name.
+LOOPS = {"asyncio": asyncio.new_event_loop}
+with suppress(ImportError):
+    LOOPS["uvloop"] = importlib.import_module("uvloop").new_event_loop
+
+
+def run_on(loop: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine function on a new loop of that kind; what fails where no caller sees it fails the test.
+
+    That is a callback of a protocol that raises (a second outcome for one future, say), a task that nobody waited
+    for, and a task left behind.
+    """
+    if loop not in LOOPS:
+        pytest.skip(f"{loop} is not installed")
+    unseen: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        running = asyncio.get_running_loop()
+        running.set_exception_handler(lambda _, context: unseen.append(context))
+        await function()
+        for _ in range(200):
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                break
+            await asyncio.sleep(0.005)
+        assert not left, f"tasks left behind: {left}"
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        runner.run(main())
+        gc.collect()
+    assert not unseen
 
 
 class Through(Proxy):

@@ -3,6 +3,8 @@
 What shall happen to a connection is said before it is made (``proxy.next(Fault(…))``, one for each connection in
 turn; ``proxy.default`` for the rest) or while it lives (``proxy.connections[-1].cut()``). Bytes are counted on the
 server's stream, from the moment of the call: ``cut_after(3)`` lets three more bytes through and closes.
+
+It accepts by itself: asyncio leaves a socket open that it accepted in the turn in which its listener is closed.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ class Fault:
         hold: Accept and forward nothing: a half-open connection.
         refuse: Close at once.
         garbage: Bytes sent to the client before anything that the server says.
+        spoil_after: Send the garbage once so many bytes of the server's stream have passed.
+        drip: Send the server's stream a byte at a time.
     """
 
     delay: float = 0.0
@@ -37,6 +41,8 @@ class Fault:
     hold: bool = False
     refuse: bool = False
     garbage: bytes = b""
+    spoil_after: int | None = None
+    drip: bool = False
 
 
 class ProxyConnection:
@@ -47,13 +53,17 @@ class ProxyConnection:
         self._server: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._reset = fault.reset
         self._delay = fault.delay
+        self._drip = fault.drip
         self._left = fault.cut_after
+        self._spoil: tuple[int, bytes] | None = None
         self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
         self.passed = 0
         self.closed = asyncio.Event()
         if not fault.hold:
             self.release()
-        if fault.garbage:
+        if fault.spoil_after is not None:
+            self.spoil_after(fault.spoil_after, fault.garbage)
+        elif fault.garbage:
             self.inject(fault.garbage)
 
     async def forward(self, host: str, port: int) -> None:
@@ -87,6 +97,10 @@ class ProxyConnection:
     def cut_after(self, size: int, *, reset: bool = False) -> None:
         """Close once so many more bytes of the server's stream have passed; 0 closes at its next byte."""
         self._left, self._reset = size, reset
+
+    def spoil_after(self, size: int, garbage: bytes) -> None:
+        """Say something that the server did not, once so many more bytes of its stream have passed."""
+        self._spoil = (size, garbage)
 
     def inject(self, data: bytes) -> None:
         """Say something to the client that the server did not."""
@@ -130,10 +144,26 @@ class ProxyConnection:
                 data = data[: self._left]
                 self._left -= len(data)
             self.passed += len(data)
-            self._client[1].write(data)
-            await self._client[1].drain()
+            for piece in self._pieces(self._spoiled(data)):
+                self._client[1].write(piece)
+                await self._client[1].drain()
+                if self._drip:
+                    await asyncio.sleep(0)  # the client's turn
             if last:
                 return
+
+    def _spoiled(self, data: bytes) -> bytes:
+        if self._spoil is None:
+            return data
+        left, garbage = self._spoil
+        if len(data) < left:
+            self._spoil = (left - len(data), garbage)
+            return data
+        self._spoil = None
+        return data[:left] + garbage + data[left:]
+
+    def _pieces(self, data: bytes) -> list[bytes]:
+        return [data[index : index + 1] for index in range(len(data))] if self._drip else [data]
 
 
 class Proxy:
@@ -146,7 +176,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._faults: deque[Fault] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self.default = Fault()
@@ -163,13 +193,17 @@ class Proxy:
 
     async def listen(self) -> None:
         """Take connections (again), on the same port as before."""
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     def deafen(self) -> None:
         """Take no more connections: the next client is refused. Those that are open stay."""
-        assert self._listener is not None
-        self._listener.close()
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
     def next(self, *faults: Fault) -> None:
         """What happens to the next connections, one fault for each."""
@@ -180,21 +214,36 @@ class Proxy:
         for connection in tuple(self.connections):
             connection.cut(reset=reset)
 
+    def cut_all_after(self, size: int) -> None:
+        """Close each open connection once so many more bytes of its server's stream have passed."""
+        for connection in self.connections:
+            connection.cut_after(size)
+
     async def close(self) -> None:
         """Close the listener and every connection."""
         self.deafen()
+        await asyncio.sleep(0)  # a task cancelled before its first step would leave its socket to nobody
         self.cut_all()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        self.accepted += 1
-        fault = self._faults.popleft() if self._faults else self.default
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(BlockingIOError, ConnectionAbortedError):
+            accepted, _ = listener.accept()
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.accepted += 1
+            fault = self._faults.popleft() if self._faults else self.default
+            task = asyncio.ensure_future(self._serve(accepted, fault))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, accepted: socket.socket, fault: Fault) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         connection = ProxyConnection(reader, writer, fault)
         try:
             if fault.refuse:
@@ -203,7 +252,7 @@ class Proxy:
                 self.connections.append(connection)
                 await connection.forward(*self._target)
         except asyncio.CancelledError:
-            connection.cut()  # the test is over; asyncio's own server reports a cancelled handler as an error
+            connection.cut()  # the test is over
         finally:
             with suppress(ValueError):
                 self.connections.remove(connection)

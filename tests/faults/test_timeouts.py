@@ -123,7 +123,7 @@ async def test_a_blocking_command_that_ran_out_of_time_takes_no_element_with_it(
 
 
 async def _nobody_blocks(store: Store) -> bool:
-    return b"cmd=blpop" not in await store.execute("CLIENT", "LIST")
+    return b"flags=b" not in await store.execute("CLIENT", "LIST")
 
 
 async def test_a_blocking_command_may_wait_longer_than_the_stores_timeout(proxy: Through) -> None:

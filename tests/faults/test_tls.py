@@ -9,9 +9,10 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.faults.conftest import Through
+from tests.faults.conftest import Through, run_on
 
 from store_core import ConnectionFailed, DSNError, Store, create_store
 
@@ -151,6 +152,17 @@ async def test_a_certificate_for_another_name_is_refused(certificates: Path, val
             assert await store.ping()
 
 
+async def test_the_name_that_a_certificate_must_carry_reaches_redis_py(certificates: Path, valkey_url: str) -> None:
+    async with Terminator(server_context(certificates, "other"), int(valkey_url.rpartition(":")[2])) as port:
+        named = {"tls_ca_file": str(certificates / "other.crt"), "tls_server_name": "elsewhere.example"}
+        async with create_store(f"rediss://127.0.0.1:{port}", **named) as store:
+            pipeline = store.client().pipeline()
+            await pipeline.watch("tls")
+            pipeline.multi()
+            pipeline.echo("named")
+            assert await pipeline.execute() == [b"named"]
+
+
 async def test_verification_can_be_turned_off(tls_port: int) -> None:
     async with create_store(f"rediss://127.0.0.1:{tls_port}?tls_verify=false") as store:
         assert await store.ping()
@@ -165,9 +177,12 @@ async def test_a_client_certificate_is_shown(certificates: Path, valkey_url: str
         mine = {"tls_cert_file": str(certificates / "client.crt"), "tls_key_file": str(certificates / "client.key")}
         async with create_store(url, tls_ca_file=trusted, **mine) as store:
             assert await store.ping()
-        async with create_store(url, tls_ca_file=trusted) as store:
-            with pytest.raises(ConnectionFailed):
-                await store.ping()
+        foreign = {"tls_cert_file": str(certificates / "other.crt"), "tls_key_file": str(certificates / "other.key")}
+        for shown in ({}, foreign):
+            async with create_store(url, tls_ca_file=trusted, **shown) as store:
+                with pytest.raises(ConnectionFailed, match="certificate") as caught:
+                    await store.ping()
+                assert f"127.0.0.1:{port}" in str(caught.value)
 
 
 @pytest.mark.parametrize("parameter", ["tls_ca_file", "tls_cert_file"])
@@ -187,10 +202,73 @@ async def test_tls_to_a_plain_port_is_connection_failed(proxy: Through) -> None:
             await store.ping()
 
 
+async def test_tls_to_a_server_that_answers_in_plain_text_says_that_tls_failed(fake_server: Any) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"-ERR Protocol error: unbalanced quotes in request\r\n")
+        await writer.drain()
+
+    port = await fake_server(plain)
+    async with create_store(f"rediss://127.0.0.1:{port}") as store:
+        with pytest.raises(ConnectionFailed, match=rf"127\.0\.0\.1:{port}: TLS failed \(WRONG_VERSION_NUMBER\)"):
+            await store.ping()
+
+
 async def test_plain_to_a_tls_port_is_connection_failed(tls_port: int) -> None:
     async with create_store(f"redis://127.0.0.1:{tls_port}?timeout=5") as store:
-        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{tls_port}"):
+        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{tls_port}: .*if it speaks TLS, use rediss://"):
             await store.ping()
+
+
+async def test_plain_to_a_tls_port_that_answers_with_an_alert_is_told_to_use_tls(fake_server: Any) -> None:
+    async def alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"\x15\x03\x01\x00\x02\x02\x46")
+        await writer.drain()
+
+    port = await fake_server(alert)
+    async with create_store(f"redis://127.0.0.1:{port}") as store:
+        with pytest.raises(ConnectionFailed, match=f"127.0.0.1:{port}: .*RESP.*if it speaks TLS, use rediss://"):
+            await store.ping()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("words", [b"220 mail.example ESMTP\r\n", b"-ERR max number of clients reached\r\n"])
+def test_words_that_come_together_with_the_end_of_the_tls_handshake_are_heard(
+    certificates: Path, loop: str, words: bytes
+) -> None:
+    """The connection is over before anything was sent on it: nobody may wait for a reply."""
+    context = server_context(certificates)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in which the server has the last word
+
+    async def speak_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65536))
+        tls.write(words)
+        writer.write(outgoing.read())
+        with suppress(OSError):
+            await writer.drain()
+            await reader.read(1)
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(speak_first, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        trusted = str(certificates / "server.crt")
+        async with create_store(f"rediss://127.0.0.1:{port}?timeout=0", tls_ca_file=trusted) as store:
+            with pytest.raises(ConnectionFailed, match=rf"127\.0\.0\.1:{port}: .*(RESP|max number of clients)"):
+                async with asyncio.timeout(30):
+                    await store.ping()
+        server.close()
+
+    run_on(loop, main)
 
 
 async def test_a_tls_connection_that_breaks_is_replaced(tls_port: int, certificates: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import socket
+import threading
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from tests.conftest import eventually
-from tests.faults.conftest import Handler, Through
+from tests.faults.conftest import Handler, Through, run_on
 from tests.faults.proxy import Fault
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout, create_store, start_store
@@ -139,6 +143,83 @@ async def test_another_kind_of_server_is_connection_failed(fake_server: FakeServ
         with pytest.raises(ConnectionFailed, match=f"cannot connect to 127.0.0.1:{port}: .*RESP") as caught:
             await store.execute("GET", "key")
         assert not isinstance(caught.value, ConnectionLost)
+
+
+BANNERS = {
+    "SMTP": b"220 mail.example ESMTP ready\r\n",
+    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "MySQL": b"J\x00\x00\x00\x0a8.0.36\x00",
+    "telnet": b"\xff\xfd\x18\xff\xfd ",
+}
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("timeout", [5, 0])
+def test_a_server_that_speaks_first_is_connection_failed_at_once(loop: str, timeout: float) -> None:
+    async def speak(words: bytes) -> None:
+        async def banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(words)
+            with suppress(OSError):
+                await reader.read()  # it would listen for ever
+            writer.close()
+
+        server = await asyncio.start_server(banner, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with create_store(f"redis://127.0.0.1:{port}", timeout=timeout, password=SECRET) as store:
+            for _ in range(3):
+                with pytest.raises(ConnectionFailed, match=f"cannot connect to 127.0.0.1:{port}: .*RESP") as caught:
+                    async with asyncio.timeout(30):
+                        await store.ping()
+                assert not isinstance(caught.value, ConnectionLost | Timeout)
+                assert SECRET not in whole_text(caught.value)
+        server.close()
+
+    for words in BANNERS.values():
+        run_on(loop, partial(speak, words))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_server_that_closes_at_once_is_connection_failed(valkey_url: str, loop: str, reset: bool) -> None:
+    async def main() -> None:
+        async with Through(valkey_url) as proxy, create_store(proxy.url, timeout=0, connections=2) as store:
+            proxy.default = Fault(refuse=True, reset=reset)
+            async with asyncio.timeout(30):
+                outcomes = await asyncio.gather(
+                    *(store.execute("ECHO", number) for number in range(20)),
+                    store.execute("BLPOP", "never", 0),
+                    store.pubsub().subscribe("channel"),
+                    return_exceptions=True,
+                )
+            for outcome in outcomes:
+                assert type(outcome).__name__ == "ConnectionFailed", outcome
+                assert f"cannot connect to 127.0.0.1:{proxy.port}: " in str(outcome)
+            proxy.default = Fault()
+            assert await store.ping()
+
+    run_on(loop, main)
+
+
+async def test_a_web_server_is_connection_failed() -> None:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            address = f"127.0.0.1:{server.server_address[1]}"
+            async with create_store(f"redis://:{SECRET}@{address}") as store:
+                with pytest.raises(ConnectionFailed, match=f"cannot connect to {address}: .*RESP") as caught:
+                    await store.execute("GET", "key")
+                assert SECRET not in whole_text(caught.value)
+            async with create_store(f"rediss://{address}") as store:
+                with pytest.raises(ConnectionFailed, match=rf"cannot connect to {address}: TLS failed"):
+                    await store.execute("GET", "key")
+        finally:
+            await asyncio.to_thread(server.shutdown)
+            thread.join()
 
 
 async def test_start_store_does_not_take_another_kind_of_server_for_its_own(fake_server: FakeServer) -> None:

@@ -15,6 +15,7 @@ class Capability(StrEnum):
     WATCH = "watch"  #: optimistic transactions
     PUBSUB = "pubsub"  #: publish and subscribe by channel
     PATTERNS = "patterns"  #: subscribe by glob pattern
+    SHARDED = "sharded"  #: shard channels: channels that belong to one shard of a cluster
     RECEIVERS = "receivers"  #: who listens: what ``publish`` returns, ``count`` and ``channels`` of a PubSub
     BLOCKING = "blocking"  #: commands that wait for data
     NAMESPACE = "namespace"  #: a part of the database of one's own: a prefix before every key, a schema

@@ -76,6 +76,10 @@ class Channels:
         """Publish an event; returns how many subscribers of the data store received it."""
         return await self._pubsub.publish(self._prefix + channel, [event, data])
 
+    def on_resubscribed(self, callback: Callable[[], Any]) -> None:
+        """Call ``callback()`` after the connection was lost and is back: events may have been missed."""
+        self._pubsub.on_resubscribed(callback)
+
     async def close(self) -> None:
         """Drop every subscription; closing twice is harmless."""
         self._callbacks.clear()

@@ -149,9 +149,13 @@ class ReplyError(StoreError):
     Args:
         message: The data store's words.
         code: Its code for what is wrong, where that is not the first word of the message.
+
+    Attributes:
+        index: Which command of a transaction it answers, counted from 0, where nothing was run because of it.
     """
 
     _code = ""
+    index: int | None = None
 
     def __init__(self, *message: object, code: str = "") -> None:
         super().__init__(*message)

@@ -2,6 +2,9 @@
 
 A backend lists ``Parameter`` objects. From that list come the conversion of text to values, the check of names
 (with a near miss), the masking of secrets, and the tables in the docs and in ``store backends NAME``.
+
+A parameter may be an object (a callable, say). It has no text: only a keyword of ``create_store`` gives it, no
+connection string carries it, and it is masked like a secret.
 """
 
 from __future__ import annotations
@@ -24,21 +27,32 @@ class Parameter:
 
     Attributes:
         name: As written in the string and as a keyword of ``create_store``.
-        type: ``str``, ``int``, ``float`` or ``bool``.
-        default: The value when it is not given; may be None.
+        type: ``str``, ``int``, ``float`` or ``bool``; ``object`` for what only a keyword can give.
+        default: The value when it is not given; may be None, and always is for an object.
         help: One line: what it does, its unit.
         secret: Whether to mask it in reprs, logs, errors and pickles.
         choices: The values allowed; empty for any.
         minimum: The smallest number allowed, or None.
+        check: For an object: called with the value, and returns what is wrong with it ("not callable"), or "".
     """
 
     name: str
-    type: type[str] | type[int] | type[float] | type[bool] = str
+    type: type[str] | type[int] | type[float] | type[bool] | type[object] = str
     default: Any = None
     help: str = ""
     secret: bool = False
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
+    check: Callable[[Any], str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.keyword_only and self.default is not None:
+            raise TypeError(f"the parameter '{self.name}' is an object, whose default is None")
+
+    @property
+    def keyword_only(self) -> bool:
+        """Whether it is an object: a keyword of ``create_store`` gives it, a connection string cannot."""
+        return self.type is object
 
     def convert(self, value: Any, backend: str) -> Any:
         """The typed value of text from a connection string, or of a keyword argument.
@@ -46,6 +60,8 @@ class Parameter:
         Raises:
             DSNError: The value does not fit; a secret one is not repeated.
         """
+        if self.keyword_only:
+            return self._checked(value, backend)
         try:
             converted = _CONVERTERS[self.type](value)
         except (TypeError, ValueError, OverflowError):
@@ -57,8 +73,19 @@ class Parameter:
         return converted
 
     def text(self, value: Any) -> str:
-        """How the value is written in a connection string."""
+        """How the value is written in a connection string; an object is not."""
         return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def _checked(self, value: Any, backend: str) -> Any:
+        if isinstance(value, str):
+            if value == MASK:
+                return value  # a repr or a pickle left it out, and create_store says so
+            remedy = f"pass it to create_store as a keyword, {self.name}=…"
+            raise DSNError(f"{backend}: the parameter '{self.name}' cannot stand in a connection string; {remedy}")
+        problem = self.check(value) if self.check is not None else ""
+        if problem:
+            raise DSNError(f"{backend}: the parameter '{self.name}' is of type {type(value).__name__}, {problem}")
+        return value
 
     def _error(self, value: Any, backend: str, problem: str) -> DSNError:
         shown = MASK if self.secret else repr(value)
@@ -144,8 +171,9 @@ class Params(Mapping[str, Any]):
 
 
 def secret_names(parameters: Iterable[Parameter]) -> frozenset[str]:
-    """Names of the parameters declared secret, and ``password``, which always is."""
-    return frozenset(parameter.name for parameter in parameters if parameter.secret) | {"password"}
+    """Names of the parameters declared secret, of those that are objects, and ``password``, which always is."""
+    hidden = (parameter.name for parameter in parameters if parameter.secret or parameter.keyword_only)
+    return frozenset(hidden) | {"password"}
 
 
 def resolve(parameters: Iterable[Parameter], given: Mapping[str, Any], backend: str) -> Params:

@@ -12,33 +12,34 @@ import asyncio
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
-from store_core.errors import ArgumentError, StoreClosed, StoreError
+from store_core.errors import ArgumentError, StoreClosed
+from store_core.mailbox import Mailbox, Message
+from store_core.subscriptions import Attempt, Direct, Kind, Subscriptions, dropped
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "Attempt",
+    "Client",
+    "Codec",
+    "JsonCodec",
+    "Kind",
+    "Mailbox",
+    "Message",
+    "PubSub",
+    "RawCodec",
+    "Subscriber",
+    "Subscriptions",
+    "make_codec",
+]
 
 logger = logging.getLogger(__name__)
 
 #: Messages that one reader may leave unread.
 DEFAULT_LIMIT = 10_000
-
-
-class Message(NamedTuple):
-    """One message.
-
-    Attributes:
-        channel: The channel it was published to.
-        data: The payload, as the PubSub's protocol decodes it.
-        pattern: The pattern that matched, for a ``psubscribe``; else None.
-        lost: How many messages this reader lost just before this one.
-    """
-
-    channel: str
-    data: Any
-    pattern: str | None = None
-    lost: int = 0
 
 
 Client = Callable[[Message], Any]
@@ -73,6 +74,11 @@ class RawCodec:
     def decode(self, data: bytes) -> Any:
         return data.decode(self._encoding) if self._decode else data
 
+    def direct(self, mailboxes: tuple[Mailbox, ...]) -> Direct:
+        """Payloads decode to what nobody can change, so all whose codec is like this one share them."""
+        decode = self.decode if self._decode else None
+        return Direct(decode, (RawCodec, self._encoding if decode else None), mailboxes)
+
 
 class JsonCodec:
     """JSON, compact, UTF-8."""
@@ -102,19 +108,22 @@ def make_codec(protocol: str | Codec | None, encoding: str = "utf-8", decode: bo
 
 
 class Subscriber(ABC):
-    """A backend's side: one for each store. Channels are text here; a namespace is the backend's business."""
+    """A backend's side: one for each store. Channels are text here; a namespace is the backend's business.
+
+    A kind that the backend lacks raises ``Unsupported`` with ``kind.capability``, except where it is unsubscribed.
+    """
 
     @abstractmethod
-    async def publish(self, channel: str, data: bytes) -> int:
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
         """Send a message; returns how many subscribers of the data store received it, -1 where it does not tell."""
 
     @abstractmethod
-    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        """Subscribe; returns once the data store has confirmed it."""
+    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        """Subscribe; returns once the data store has confirmed it. A call that fails has subscribed to nothing."""
 
     @abstractmethod
-    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        """Unsubscribe; no names means all of that kind."""
+    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        """Unsubscribe; no names means all of that kind. Harmless where there is nothing to end."""
 
     @abstractmethod
     async def count(self, channels: Iterable[str]) -> dict[str, int]:
@@ -123,61 +132,6 @@ class Subscriber(ABC):
     @abstractmethod
     async def channels(self, pattern: str | None) -> list[str]:
         """Channels with subscribers in the whole data store."""
-
-
-class Mailbox:
-    """A bounded queue of one reader; the oldest message goes when it is full."""
-
-    __slots__ = ("_closed", "_limit", "_lost", "_messages", "_waiter")
-
-    def __init__(self, limit: int) -> None:
-        self._messages: deque[Message] = deque()
-        self._limit = limit
-        self._lost = 0
-        self._closed = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    def put(self, message: Message) -> None:
-        """Add a message; called on the event loop."""
-        if len(self._messages) >= self._limit:
-            self._messages.popleft()
-            self._lost += 1
-        self._messages.append(message)
-        if self._waiter is not None:
-            self._wake()
-
-    def discard(self) -> None:
-        """Let the reader end now, whatever is there."""
-        self._messages.clear()
-        self.close()
-
-    def close(self) -> None:
-        """Let the reader end once it has read what is there."""
-        self._closed = True
-        self._wake()
-
-    async def get(self) -> Message | None:
-        """The next message; None when closed and empty."""
-        while not self._messages:
-            if self._closed:
-                return None
-            if self._waiter is not None:
-                raise StoreError("two tasks read one PubSub at once; open a PubSub for each")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message = self._messages.popleft()
-        if self._lost:
-            message, self._lost = message._replace(lost=self._lost), 0
-        return message
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        # A reader whose event loop has been closed cannot be woken, and needs it no more.
-        if waiter is not None and not waiter.done() and not waiter.get_loop().is_closed():
-            waiter.set_result(None)
 
 
 class PubSub:
@@ -200,31 +154,49 @@ class PubSub:
         self._mailbox = Mailbox(limit)
         self._iterated = False
         self._closed = False
+        self._on_resubscribed: list[Callable[[], Any]] = []
+        #: Set by who keeps the subscriptions; called when messages have to go another way than ``direct`` said.
+        self.on_rerouted: Callable[[], None] | None = None
 
     async def publish(self, channel: str, message: Any) -> int:
         """Publish a message; returns how many subscribers received it, -1 without the capability ``receivers``."""
         self._check_open()
-        return await self._subscriber.publish(channel, self._codec.encode(message))
+        return await self._subscriber.publish(channel, self._codec.encode(message), kind=Kind.CHANNEL)
+
+    async def spublish(self, channel: str, message: Any) -> int:
+        """Publish a message to a shard channel; returns what ``publish`` does."""
+        self._check_open()
+        return await self._subscriber.publish(channel, self._codec.encode(message), kind=Kind.SHARD)
 
     async def subscribe(self, channel: str, *channels: str) -> None:
         """Subscribe to channels; once this returns, every message published to them arrives."""
         self._check_open()
-        await self._subscriber.subscribe(self, (channel, *channels), pattern=False)
+        await self._subscriber.subscribe(self, (channel, *channels), kind=Kind.CHANNEL)
 
     async def psubscribe(self, pattern: str, *patterns: str) -> None:
         """Subscribe to the channels that match glob patterns (``news.*``)."""
         self._check_open()
-        await self._subscriber.subscribe(self, (pattern, *patterns), pattern=True)
+        await self._subscriber.subscribe(self, (pattern, *patterns), kind=Kind.PATTERN)
+
+    async def ssubscribe(self, channel: str, *channels: str) -> None:
+        """Subscribe to shard channels: in a cluster, a message to one stays within the shard that owns its name."""
+        self._check_open()
+        await self._subscriber.subscribe(self, (channel, *channels), kind=Kind.SHARD)
 
     async def unsubscribe(self, *channels: str) -> None:
         """Unsubscribe from channels; from all of them when none is named."""
         self._check_open()
-        await self._subscriber.unsubscribe(self, channels, pattern=False)
+        await self._subscriber.unsubscribe(self, channels, kind=Kind.CHANNEL)
 
     async def punsubscribe(self, *patterns: str) -> None:
         """Unsubscribe from patterns; from all of them when none is named."""
         self._check_open()
-        await self._subscriber.unsubscribe(self, patterns, pattern=True)
+        await self._subscriber.unsubscribe(self, patterns, kind=Kind.PATTERN)
+
+    async def sunsubscribe(self, *channels: str) -> None:
+        """Unsubscribe from shard channels; from all of them when none is named."""
+        self._check_open()
+        await self._subscriber.unsubscribe(self, channels, kind=Kind.SHARD)
 
     async def count(self, *channels: str) -> dict[str, int]:
         """How many subscribers each channel has in the whole data store; patterns are not counted."""
@@ -252,10 +224,11 @@ class PubSub:
             self._clients[client] = mailbox.put
         else:
             self._clients[client] = client
+        self._rerouted()
 
     def remove_client(self, client: Client) -> None:
         """Stop calling a client; harmless when it is not there."""
-        self._clients.pop(client, None)
+        self._forget(client)
         mailbox, task = self._tasks.pop(client, (None, None))
         if mailbox is None or task is None:
             return
@@ -263,10 +236,24 @@ class PubSub:
         if task is not _current_task():
             task.cancel()
 
+    def on_resubscribed(self, callback: Callable[[], Any]) -> None:
+        """Call ``callback()`` whenever the subscriptions are there again after the connection was lost.
+
+        What was published in between is gone, and nobody knows how much: whoever keeps a state up to date with
+        messages reads it anew. A plain function, called on the event loop; messages from before the loss may still
+        be unread.
+        """
+        if _is_coroutine_function(callback):
+            raise TypeError("on_resubscribed takes a plain function; let it set an event, or create a task")
+        self._on_resubscribed.append(callback)
+
     def __aiter__(self) -> AsyncIterator[Message]:
         """Messages, until ``close``; what arrived before is not missed, unless there were only clients to take it."""
-        self._iterated = True
-        return self._messages()
+        if not self._iterated:
+            self._iterated = True
+            if self._clients:
+                self._rerouted()
+        return self._mailbox
 
     async def close(self) -> None:
         """Drop every subscription, end the readers; closing twice is harmless."""
@@ -275,8 +262,8 @@ class PubSub:
         self._closed = True
         tasks = [task for _, task in self._tasks.values() if task is not _current_task()]
         try:
-            await self._subscriber.unsubscribe(self, (), pattern=False)
-            await self._subscriber.unsubscribe(self, (), pattern=True)
+            for kind in Kind:
+                await self._subscriber.unsubscribe(self, (), kind=kind)
         finally:
             self.end()
             for task in tasks:
@@ -298,8 +285,7 @@ class PubSub:
         try:
             message = Message(channel, self._codec.decode(data), pattern)
         except Exception as error:  # noqa: BLE001 - whatever a codec raises
-            # Anybody may publish anything: one payload that is not in this protocol must not stop the rest.
-            logger.warning("dropped a message on %r that is not in this protocol: %s", channel, type(error).__name__)
+            dropped(channel, error)
             return
         if self._iterated or not self._clients:
             self._mailbox.put(message)
@@ -308,19 +294,36 @@ class PubSub:
                 deliver(message)
             except Exception:
                 logger.exception("removed the pub/sub client %r, which raised", client)
-                self._clients.pop(client, None)
+                self._forget(client)
+
+    def direct(self) -> Direct | None:
+        """Where messages may be queued without ``receive``; None when each has to go through it."""
+        if type(self).receive is not PubSub.receive or len(self._tasks) != len(self._clients):
+            return None  # a plain function is called with each message
+        mailboxes = [mailbox for mailbox, _ in self._tasks.values()]
+        if self._iterated or not mailboxes:
+            mailboxes.append(self._mailbox)
+        if type(self._codec) is RawCodec:
+            return self._codec.direct(tuple(mailboxes))
+        return Direct(self._codec.decode, self, tuple(mailboxes))
+
+    def resubscribed(self) -> None:
+        """Messages may have been missed; called by the backend on the event loop."""
+        for callback in self._on_resubscribed:
+            try:
+                callback()
+            except Exception:
+                logger.exception("the callback %r failed after a subscription came back", callback)
 
     def end(self) -> None:
         """No more messages will come; called by the backend when the store closes."""
         self._closed = True
-        self._clients.clear()
+        if self._clients:
+            self._clients.clear()
+            self._rerouted()
         self._mailbox.close()
         for mailbox, _ in self._tasks.values():
             mailbox.close()
-
-    async def _messages(self) -> AsyncIterator[Message]:
-        while (message := await self._mailbox.get()) is not None:
-            yield message
 
     async def _run_client(self, client: Callable[[Message], Awaitable[Any]], mailbox: Mailbox) -> None:
         try:
@@ -332,7 +335,15 @@ class PubSub:
             # The client may have been removed, and added again, in the meantime.
             if self._tasks.get(client, (None, None))[0] is mailbox:
                 del self._tasks[client]
-                self._clients.pop(client, None)
+                self._forget(client)
+
+    def _forget(self, client: Client) -> None:
+        self._clients.pop(client, None)
+        self._rerouted()
+
+    def _rerouted(self) -> None:
+        if self.on_rerouted is not None:
+            self.on_rerouted()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -346,76 +357,5 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _is_coroutine_function(client: Client) -> bool:
+def _is_coroutine_function(client: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(client) or inspect.iscoroutinefunction(getattr(client, "__call__", None))  # noqa: B004
-
-
-class Subscriptions:
-    """Who listens to what: the bookkeeping that every ``Subscriber`` needs. Pure; returns what is left to do.
-
-    A channel is known by its name on the wire (bytes), so that delivery is one look-up.
-    """
-
-    def __init__(self) -> None:
-        self._tables: tuple[dict[bytes, _Entry], dict[bytes, _Entry]] = ({}, {})
-
-    def add(self, pubsub: PubSub, names: Iterable[tuple[bytes, str]], *, pattern: bool) -> list[bytes]:
-        """Record (wire name, name) pairs; returns the wire names that nobody had before."""
-        table = self._tables[pattern]
-        fresh = []
-        for wire, name in names:
-            entry = table.get(wire)
-            if entry is None:
-                entry = table[wire] = _Entry(name, [])
-                fresh.append(wire)
-            if pubsub not in entry.pubsubs:
-                entry.pubsubs.append(pubsub)
-        return fresh
-
-    def remove(self, pubsub: PubSub, wires: Iterable[bytes], *, pattern: bool) -> list[bytes]:
-        """Forget subscriptions (all of one PubSub when none is named); returns the wire names nobody has any more."""
-        table = self._tables[pattern]
-        gone = []
-        for wire in list(wires) or list(table):
-            entry = table.get(wire)
-            if entry is None or pubsub not in entry.pubsubs:
-                continue
-            entry.pubsubs.remove(pubsub)
-            if not entry.pubsubs:
-                del table[wire]
-                gone.append(wire)
-        return gone
-
-    def names(self, *, pattern: bool) -> list[bytes]:
-        """Every wire name: what to subscribe to again after a loss."""
-        return list(self._tables[pattern])
-
-    def pubsubs(self) -> list[PubSub]:
-        """Everybody who is subscribed to anything."""
-        return list(
-            dict.fromkeys(pubsub for table in self._tables for entry in table.values() for pubsub in entry.pubsubs)
-        )
-
-    def clear(self) -> None:
-        """Forget everything."""
-        for table in self._tables:
-            table.clear()
-
-    def deliver(self, wire: bytes, data: bytes) -> None:
-        """Hand a message to the subscribers of its channel."""
-        entry = self._tables[False].get(wire)
-        if entry is not None:
-            for pubsub in tuple(entry.pubsubs):
-                pubsub.receive(entry.name, data)
-
-    def deliver_pattern(self, wire: bytes, channel: str, data: bytes) -> None:
-        """Hand a message to the subscribers of a pattern."""
-        entry = self._tables[True].get(wire)
-        if entry is not None:
-            for pubsub in tuple(entry.pubsubs):
-                pubsub.receive(channel, data, entry.name)
-
-
-class _Entry(NamedTuple):
-    name: str
-    pubsubs: list[PubSub]

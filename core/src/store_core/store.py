@@ -250,17 +250,27 @@ class Store:
         """Delete a database with everything in it."""
         raise Unsupported(self.name, Capability.DATABASES)
 
+    def _objects(self) -> dict[str, Any]:
+        """The parameters that were given and have no text."""
+        given = {each.name: self.params.get(each.name) for each in self.parameters if each.keyword_only}
+        return {name: value for name, value in given.items() if value is not None}
+
     # Life.
 
     @property
     def dsn(self) -> str:
-        """The whole connection string, secrets included: ``create_store(store.dsn)`` makes the same store."""
+        """The whole connection string, secrets included: ``create_store(store.dsn)`` makes the same store.
+
+        A parameter that is an object is not in it: pass its keyword again.
+        """
         return str(self._dsn)
 
     @property
     def masked_dsn(self) -> str:
         """The connection string for people: every secret is ``***``."""
-        return self._dsn.masked(secret_names(self.parameters))
+        # An object shows as given, so that a pickle says what it lacks.
+        shown = self._dsn.with_query(dict.fromkeys(self._objects(), MASK))
+        return shown.masked(secret_names(self.parameters))
 
     @property
     def started(self) -> bool:
@@ -390,7 +400,7 @@ async def start_store(url: str | DSN, *, extensions: Iterable[Any] = (), **param
     await store.close()
     server = await type(store).start_server(dsn, store.params)
     try:
-        store = create_store(server.dsn, extensions=extensions)
+        store = create_store(server.dsn, extensions=extensions, **store._objects())
     except BaseException:
         await server.stop()
         raise
@@ -451,7 +461,10 @@ def _overridden(
     kind: type[Store], dsn: DSN, params: Params, overrides: Mapping[str, Any], path: Mapping[str, str]
 ) -> DSN:
     declared = {parameter.name: parameter for parameter in kind.parameters}
-    changes = {name: None if value is None else declared[name].text(params[name]) for name, value in overrides.items()}
+    changes = {
+        name: None if value is None or declared[name].keyword_only else declared[name].text(params[name])
+        for name, value in overrides.items()
+    }
     if any(name in path for name in changes):
         dsn = replace(dsn, path="").with_query({name: changes.get(name, value) for name, value in path.items()})
     if "username" in changes or "password" in changes:

@@ -109,6 +109,7 @@ def test_one_backend_shows_what_it_can_do_and_its_parameters(run: Any, name: str
     table = {line.split()[0]: line for line in lines[4:]}
     assert table["timeout"].split()[:3] == ["timeout", "float", "5.0"]
     assert table["password"].split()[:4] == ["password", "str", "-", "yes"]
+    assert table["credentials"].endswith("keyword only")
     assert "s3cret" not in result.stdout
 
 
@@ -122,6 +123,7 @@ def test_one_backend_as_json_has_the_types_of_its_values(run: Any) -> None:
     assert parameters["protocol"]["choices"] == [2, 3]
     assert parameters["password"]["secret"] is True
     assert parameters["db"]["secret"] is False
+    assert [name for name, each in parameters.items() if each["keyword_only"]] == ["credentials"]
 
 
 def test_a_backend_without_parameters_says_so(run: Any, distribution: Any) -> None:

@@ -29,11 +29,12 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
         )
         (folder / "conftest.py").write_text('pytest_plugins = ["store_core.testing.plugin"]\n')
         (folder / "test_kit.py").write_text(program)
+        path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=native"]
         done = subprocess.run(
             [*command, "--conformance-json", "result.json", *options],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
             text=True,
             timeout=300,

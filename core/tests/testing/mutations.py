@@ -11,7 +11,7 @@ from reference import DATABASES, SUBSCRIBERS, Data, ReferenceConnection, Referen
 
 from store_core import Capability, ConnectionFailed, PubSub, Store, StoreError
 from store_core.parameters import Params
-from store_core.pubsub import DEFAULT_LIMIT, make_codec
+from store_core.pubsub import DEFAULT_LIMIT, Kind, make_codec
 
 
 class Mutation(NamedTuple):
@@ -215,7 +215,8 @@ class _Mutated(ReferenceStore):
 
 class _Everywhere(ReferenceSubscriber):
     def receive(self, wire: bytes, data: bytes) -> int:
-        return sum(super(_Everywhere, self).receive(each, data) for each in self.subscriptions.names(pattern=False))
+        names = self.subscriptions.names(kind=Kind.CHANNEL)
+        return sum(super(_Everywhere, self).receive(each, data) for each in names)
 
 
 @caught_by("PubSubTests", "test_other_channels_are_silent")
@@ -246,8 +247,8 @@ class LeavesReadersWaiting(ReferenceStore):
 
 
 class _Countless(ReferenceSubscriber):
-    async def publish(self, channel: str, data: bytes) -> int:
-        return await super().publish(channel, data) and 7
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
+        return await super().publish(channel, data, kind=kind) and 7
 
 
 @caught_by("ReceiverTests", "test_publish_says_how_many_received")
@@ -256,9 +257,9 @@ class InventsReceivers(_Mutated):
 
 
 class _OnlyChannels(ReferenceSubscriber):
-    async def unsubscribe(self, pubsub: PubSub, names: Any, *, pattern: bool) -> None:
-        if not pattern:
-            await super().unsubscribe(pubsub, names, pattern=pattern)
+    async def unsubscribe(self, pubsub: PubSub, names: Any, *, kind: Kind) -> None:
+        if kind is not Kind.PATTERN:
+            await super().unsubscribe(pubsub, names, kind=kind)
 
 
 @caught_by("PatternTests", "test_an_unsubscribed_pattern_is_silent")
@@ -276,6 +277,29 @@ class _Nameless(ReferenceSubscriber):
 @caught_by("PatternTests", "test_a_pattern_names_itself_in_its_messages")
 class ForgetsThePattern(_Mutated):
     subscriber_kind = _Nameless
+
+
+class _OneSpace(ReferenceSubscriber):
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
+        return await super().publish(channel, data, kind=Kind.SHARD) + await super().publish(
+            channel, data, kind=Kind.CHANNEL
+        )
+
+
+@caught_by("ShardedTests", "test_shard_channels_and_channels_do_not_meet")
+class MixesShardChannels(_Mutated):
+    subscriber_kind = _OneSpace
+
+
+class _KeepsShards(ReferenceSubscriber):
+    async def unsubscribe(self, pubsub: PubSub, names: Any, *, kind: Kind) -> None:
+        if kind is not Kind.SHARD:
+            await super().unsubscribe(pubsub, names, kind=kind)
+
+
+@caught_by("ShardedTests", "test_an_unsubscribed_shard_channel_is_silent_and_the_others_go_on")
+class KeepsShardChannels(_Mutated):
+    subscriber_kind = _KeepsShards
 
 
 @caught_by("ChannelsTests", "test_namespaces_do_not_meet")
@@ -491,7 +515,12 @@ class DeclaresTooMuch(ReferenceStore):
 
 @caught_by("HonestyTests", "test_what_is_declared_works_and_what_works_is_declared[pubsub]")
 class DeclaresTooLittle(ReferenceStore):
-    capabilities = ReferenceStore.capabilities - {Capability.PUBSUB, Capability.PATTERNS, Capability.RECEIVERS}
+    capabilities = ReferenceStore.capabilities - {
+        Capability.PUBSUB,
+        Capability.PATTERNS,
+        Capability.SHARDED,
+        Capability.RECEIVERS,
+    }
 
 
 @caught_by("HonestyTests", "test_a_capability_is_declared_with_the_one_that_it_rests_on[watch]")

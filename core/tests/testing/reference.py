@@ -25,7 +25,7 @@ from store_core import (
     Timeout,
     TransactionAborted,
 )
-from store_core.pubsub import DEFAULT_LIMIT, Subscriber, Subscriptions, make_codec
+from store_core.pubsub import DEFAULT_LIMIT, Kind, Subscriber, Subscriptions, make_codec
 
 
 class Data:
@@ -48,34 +48,42 @@ class ReferenceSubscriber(Subscriber):
         self._prefix = namespace.encode()
         SUBSCRIBERS.append(self)
 
-    async def publish(self, channel: str, data: bytes) -> int:
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
         wire = self._prefix + channel.encode()
+        if kind is Kind.SHARD:
+            return sum(each.receive_from_shard(wire, data) for each in SUBSCRIBERS)
         return sum(each.receive(wire, data) for each in SUBSCRIBERS)
 
     def receive(self, wire: bytes, data: bytes) -> int:
-        mine = wire in self.subscriptions.names(pattern=False)
+        mine = wire in self.subscriptions.names(kind=Kind.CHANNEL)
         self.subscriptions.deliver(wire, data)
         count = int(mine)
-        for pattern in self.subscriptions.names(pattern=True):
+        for pattern in self.subscriptions.names(kind=Kind.PATTERN):
             if fnmatch.fnmatchcase(wire.decode(), pattern.decode()):
                 self.subscriptions.deliver_pattern(pattern, wire[len(self._prefix) :].decode(), data)
                 count += 1
         return count
 
-    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        self.subscriptions.add(pubsub, [(self._prefix + name.encode(), name) for name in names], pattern=pattern)
+    def receive_from_shard(self, wire: bytes, data: bytes) -> int:
+        self.subscriptions.deliver(wire, data, kind=Kind.SHARD)
+        return int(wire in self.subscriptions.names(kind=Kind.SHARD))
 
-    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        self.subscriptions.remove(pubsub, [self._prefix + name.encode() for name in names], pattern=pattern)
+    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        self.subscriptions.add(pubsub, [(self._prefix + name.encode(), name) for name in names], kind=kind)
+
+    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        self.subscriptions.remove(pubsub, [self._prefix + name.encode() for name in names], kind=kind)
 
     async def count(self, channels: Iterable[str]) -> dict[str, int]:
         return {
-            name: sum(self._prefix + name.encode() in each.subscriptions.names(pattern=False) for each in SUBSCRIBERS)
+            name: sum(
+                self._prefix + name.encode() in each.subscriptions.names(kind=Kind.CHANNEL) for each in SUBSCRIBERS
+            )
             for name in channels
         }
 
     async def channels(self, pattern: str | None) -> list[str]:
-        names = {wire.decode() for each in SUBSCRIBERS for wire in each.subscriptions.names(pattern=False)}
+        names = {wire.decode() for each in SUBSCRIBERS for wire in each.subscriptions.names(kind=Kind.CHANNEL)}
         return sorted(name for name in names if pattern is None or fnmatch.fnmatchcase(name, pattern))
 
     def close(self) -> None:

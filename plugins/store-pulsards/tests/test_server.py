@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import socket
 import stat
@@ -437,6 +439,22 @@ async def test_close_leaves_no_task_no_timer_and_no_client() -> None:
         await writer.wait_closed()
     with pytest.raises(OSError, match=r"refused|failed"):
         await asyncio.open_connection(host, port)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_client_that_was_just_accepted_is_closed_with_the_server(turns: int) -> None:
+    server = Server(Engine())
+    with socket.socket() as ours:
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(ours, await server.listen_tcp())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.close()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                assert await loop.sock_recv(ours, 1) == b""
+    gc.collect()  # a socket that was left open is an error now, not in a later test
 
 
 async def test_close_does_not_wait_for_a_client_that_does_not_read() -> None:

@@ -165,7 +165,7 @@ async def test_pipelines_answer_in_order_with_parsed_replies(client: Client, tra
     async with client.pipeline(transaction=transaction) as pipeline:
         pipeline.set("k", 1).incr("k").hset("h", mapping={"f": 1}).hgetall("h").zadd("z", {"m": 1})
         pipeline.zrange("z", 0, -1, withscores=True)
-        assert await pipeline.execute() == [True, 2, 1, {b"f": b"1"}, 1, [[b"m", 1.0]]]
+        assert await pipeline.execute() == [True, 2, 1, {b"f": b"1"}, 1, [(b"m", 1.0)]]
         assert await pipeline.execute() == []
         assert await pipeline.get("k").execute() == [b"2"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store_core import ArgumentError, Store, Unsupported
+from store_core import ArgumentError, ReplyError, Store, Unsupported
 from store_redis.keyspecs import CommandKeys
 from store_redis.namespace import Namespace
 
@@ -121,6 +121,25 @@ async def test_a_connection_of_ones_own_has_the_prefix(spaced: Store, store: Sto
         await connection.execute("SET", "k", 1)
         assert await connection.execute("KEYS", "*") == [b"k"]
     assert await store.execute("KEYS", "*") == [(PREFIX + "k").encode()]
+
+
+async def test_a_transaction_on_a_connection_of_ones_own_brings_replies_without_the_prefix(spaced: Store) -> None:
+    async with await spaced.connect() as connection:
+        await connection.execute("RPUSH", "k", 1, 2)
+        assert await connection.execute("MULTI") == b"OK"
+        assert await connection.execute("KEYS", "*") == b"QUEUED"
+        assert await connection.execute("LMPOP", 1, "k", "LEFT") == b"QUEUED"
+        assert await connection.execute("GET", "k") == b"QUEUED"
+        keys, popped, wrong = await connection.execute("EXEC")
+        assert (keys, popped) == ([b"k"], [b"k", [b"1"]])
+        assert isinstance(wrong, ReplyError)
+        assert await connection.execute("KEYS", "*") == [b"k"]
+        await connection.execute("MULTI")
+        with pytest.raises(ReplyError):
+            await connection.execute("GET")
+        with pytest.raises(ReplyError, match="EXECABORT"):
+            await connection.execute("EXEC")
+        assert await connection.execute("KEYS", "*") == [b"k"]
 
 
 @pytest.mark.parametrize("name", ["FLUSHDB", "flushall", b"RANDOMKEY", "SwapDB"])
@@ -240,7 +259,8 @@ async def test_redis_pys_pubsub_stays_in_the_namespace(open_store: OpenStore, st
 
 @pytest.fixture
 def namespace() -> Namespace:
-    return Namespace("n.", "utf-8", {"GET": CommandKeys(lambda args: (1,), {}), "DARK": CommandKeys(None, {})})
+    one = CommandKeys(lambda args: (1,), {})
+    return Namespace("n.", "utf-8", {"GET": one, "SET": one, "DARK": CommandKeys(None, {})})
 
 
 @pytest.mark.parametrize(
@@ -264,17 +284,85 @@ def namespace() -> Namespace:
         (("PUBLISH", "c", "m"), ("PUBLISH", "n.c", "m")),
         (("SPUBLISH", "c", "m"), ("SPUBLISH", "n.c", "m")),
         (("PUBSUB", "SHARDNUMSUB", "c"), ("PUBSUB", "SHARDNUMSUB", "n.c")),
-        (("SCAN", 0), ("SCAN", 0, "MATCH", "n.*")),
-        (("SCAN", 0, "TYPE", "hash"), ("SCAN", 0, "TYPE", "hash", "MATCH", "n.*")),
+        (("SCAN", 0), ("SCAN", 0, "MATCH", b"n.*")),
+        (("SCAN", 0, "TYPE", "hash"), ("SCAN", 0, "TYPE", "hash", "MATCH", b"n.*")),
+        (("SCAN", 0, "MATCH", "a", "match", b"*"), ("SCAN", 0, "MATCH", "n.a", "match", b"n.*")),
+        (("SCAN", 0, "TYPE", "MATCH"), ("SCAN", 0, "TYPE", "MATCH", "MATCH", b"n.*")),
+        (("CLUSTERSCAN", "0", "SLOT", 5), ("CLUSTERSCAN", "0", "SLOT", 5, "MATCH", b"n.*")),
+        (("SET", "k", 1), ("SET", "n.k", 1)),
+        (("GET", 5), ("GET", b"n.5")),
+        (("GET", 1.5), ("GET", b"n.1.5")),
+        (("SORT", "k", "BY", "store", "STORE", "d"), ("SORT", "n.k", "BY", "store", "STORE", "n.d")),
+        (("SORT", "k", "STORE", "d", "STORE", "e"), ("SORT", "n.k", "STORE", "n.d", "STORE", "n.e")),
+        (
+            ("GEORADIUS", "k", 1, 2, 3, "m", "STORE", "d", "COUNT", 1, "STOREDIST", "e"),
+            ("GEORADIUS", "n.k", 1, 2, 3, "m", "STORE", "n.d", "COUNT", 1, "STOREDIST", "n.e"),
+        ),
+        (
+            ("MIGRATE", "h", 1, "", 0, 5, "AUTH", "KEYS", "KEYS", "k"),
+            ("MIGRATE", "h", 1, "", 0, 5, "AUTH", "KEYS", "KEYS", "n.k"),
+        ),
+        (
+            ("XREADGROUP", "COUNT", 1, "GROUP", "STREAMS", "c", "STREAMS", "k", "l", ">", ">"),
+            ("XREADGROUP", "COUNT", 1, "GROUP", "STREAMS", "c", "STREAMS", "n.k", "n.l", ">", ">"),
+        ),
+        (("CLUSTER", "KEYSLOT", "k"), ("CLUSTER", "KEYSLOT", "n.k")),
+        (("DEBUG", "OBJECT", "k"), ("DEBUG", "OBJECT", "n.k")),
+        (("DEBUG", "digest-value", "k", "l"), ("DEBUG", "digest-value", "n.k", "n.l")),
+        (("COMMAND", "GETKEYS", "SORT", "k"), ("COMMAND", "GETKEYS", "SORT", "n.k")),
+        (("COMMAND", "GETKEYSANDFLAGS", "GET", "k"), ("COMMAND", "GETKEYSANDFLAGS", "GET", "n.k")),
+        (("ACL", "DRYRUN", "user", "GET", "k"), ("ACL", "DRYRUN", "user", "GET", "n.k")),
+        (("CLIENT", "TRACKING", "ON", "BCAST"), ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", b"n.")),
+        (("CLIENT", "TRACKING", "ON", "NOLOOP"), ("CLIENT", "TRACKING", "ON", "NOLOOP")),
+        (
+            ("CLIENT", "TRACKING", "ON", "REDIRECT", 5, "PREFIX", "a", "BCAST", "PREFIX", b"b"),
+            ("CLIENT", "TRACKING", "ON", "REDIRECT", 5, "PREFIX", "n.a", "BCAST", "PREFIX", b"n.b"),
+        ),
+        (("SUBSCRIBE", "__keyspace@0__:k"), ("SUBSCRIBE", "__keyspace@0__:n.k")),
+        (("PSUBSCRIBE", b"__keyspace@*__:k*"), ("PSUBSCRIBE", b"__keyspace@*__:n.k*")),
+        (("SUBSCRIBE", b"\xff"), ("SUBSCRIBE", b"n.\xff")),
+        (("PSUBSCRIBE",), ("PSUBSCRIBE",)),
     ],
 )
 def test_arguments_get_the_prefix_where_keys_are(namespace: Namespace, args: Any, sent: Any) -> None:
     assert namespace.apply(args) == sent
 
 
-def test_keys_that_cannot_be_known_are_refused(namespace: Namespace) -> None:
-    with pytest.raises(Unsupported, match="DARK"):
-        namespace.apply(("DARK", "k"))
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("DARK", "k"), "DARK: the server does not tell where its keys are"),
+        (("COMMAND", "GETKEYS", "DARK", "k"), "DARK"),
+        (("ACL", "DRYRUN", "user", "FLUSHALL"), "FLUSHALL"),
+        (("CLUSTER", "GETKEYSINSLOT", 1, 1), "CLUSTER GETKEYSINSLOT: it reaches beyond"),
+        ((b"cluster", b"flushslot", 1), "CLUSTER FLUSHSLOT"),
+        (("DEBUG", "RELOAD"), "DEBUG RELOAD: it reaches beyond"),
+        (("DEBUG",), "DEBUG"),
+        (("REPLICAOF", "secret", 1), "REPLICAOF"),
+        (("SUBSCRIBE", "c", "__keyevent@0__:del"), "every key"),
+        (("PSUBSCRIBE", "__key*__:*"), "every key"),
+    ],
+)
+def test_keys_that_cannot_be_known_are_refused(namespace: Namespace, args: Any, words: str) -> None:
+    with pytest.raises(Unsupported, match=words) as caught:
+        namespace.apply(args)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_namespace_with_a_star_cannot_sort_by_pattern() -> None:
+    starred = Namespace("a*.", "utf-8", {})
+    assert starred.apply(("SORT", "k", "BY", "nosort", "GET", "#")) == ("SORT", "a*.k", "BY", "nosort", "GET", "#")
+    for option in ("BY", "GET"):
+        with pytest.raises(Unsupported, match="SORT BY or GET"):
+            starred.apply(("SORT", "k", option, "weight_*"))
+
+
+def test_names_are_in_the_stores_encoding_whatever_they_are_written_as() -> None:
+    latin = Namespace("é.", "latin-1", {"GET": CommandKeys(lambda args: (1,), {})})
+    assert latin.apply(("GET", 5)) == ("GET", b"\xe9.5")
+    assert latin.apply(("SCAN", 0)) == ("SCAN", 0, "MATCH", b"\xe9.*")
+    assert latin.apply(("PUBSUB", "CHANNELS")) == ("PUBSUB", "CHANNELS", b"\xe9.*")
+    assert latin.apply((b"SUBSCRIBE", b"\xe8")) == (b"SUBSCRIBE", b"\xe9.\xe8")
 
 
 @pytest.mark.parametrize(
@@ -285,6 +373,11 @@ def test_keys_that_cannot_be_known_are_refused(namespace: Namespace) -> None:
         (["subscribe", "n.c", 1], ["subscribe", "c", 1]),
         ([b"unsubscribe", None, 0], [b"unsubscribe", None, 0]),
         ([b"pong", b"n."], [b"pong", b"n."]),
+        ([b"message", b"__keyspace@0__:n.k", b"set"], [b"message", b"__keyspace@0__:k", b"set"]),
+        (
+            ["pmessage", "__keyspace@*__:n.*", "__keyspace@0__:n.k", "set"],
+            ["pmessage", "__keyspace@*__:*", "__keyspace@0__:k", "set"],
+        ),
         ([], []),
         (b"n.c", b"n.c"),
         (None, None),

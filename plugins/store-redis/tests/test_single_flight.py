@@ -46,6 +46,48 @@ async def test_who_is_cancelled_takes_it_from_nobody_else() -> None:
     assert runs.count == 1
 
 
+async def test_callers_go_on_in_the_order_in_which_they_asked() -> None:
+    runs, order = Runs(), []
+
+    async def ask(number: int) -> None:
+        await runs.flight()
+        order.append(number)
+
+    waiting = [asyncio.create_task(ask(number)) for number in range(100)]
+    await asyncio.sleep(0)
+    for task in waiting[::3]:
+        task.cancel()
+    runs.gate.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert order == [number for number in range(100) if number % 3]
+
+
+async def test_callers_of_a_run_that_is_cancelled_are_not_left_waiting() -> None:
+    runs = Runs()
+    waiting = asyncio.create_task(runs.flight())
+    await asyncio.sleep(0)
+    assert runs.flight._task is not None
+    runs.flight._task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):
+            await waiting
+
+
+async def test_callers_who_are_cancelled_cost_the_same_however_many_there_are() -> None:
+    runs = Runs()
+    waiting = [asyncio.create_task(runs.flight()) for _ in range(1000)]
+    await asyncio.sleep(0)
+    assert runs.flight._task is not None
+    callbacks = runs.flight._task._callbacks  # type: ignore[attr-defined]
+    assert len(callbacks) == 1, "a callback that is taken off a task is looked for among all of them"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert not runs.flight._waiters
+    runs.gate.set()
+    await runs.flight.settled()
+
+
 async def test_each_gets_an_error_of_its_own() -> None:
     runs = Runs()
     runs.error = ConnectionFailed("nobody")

@@ -126,6 +126,7 @@ def _described(backend: Backend, kind: type[Store]) -> dict[str, Any]:
                 "secret": parameter.name in secrets,
                 "choices": list(parameter.choices),
                 "minimum": parameter.minimum,
+                "keyword_only": parameter.keyword_only,
             }
             for parameter in kind.parameters
         ],
@@ -137,6 +138,7 @@ def _row(parameter: Parameter, kind: type[Store]) -> tuple[str, ...]:
     secret = "yes" if parameter.name in secret_names(kind.parameters) else ""
     limits = [" or ".join(map(str, parameter.choices))] if parameter.choices else []
     limits += [f"at least {parameter.minimum:g}"] if parameter.minimum is not None else []
+    limits += ["keyword only"] if parameter.keyword_only else []
     return (parameter.name, parameter.type.__name__, default, secret, ", ".join([parameter.help, *limits]))
 
 

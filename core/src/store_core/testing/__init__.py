@@ -32,7 +32,7 @@ from store_core.testing.suite.life import LifeCycleTests
 from store_core.testing.suite.network import NetworkFailureTests
 from store_core.testing.suite.pipeline import PipelineTests
 from store_core.testing.suite.places import DatabaseTests, FlushTests, NamespaceTests
-from store_core.testing.suite.pubsub import PatternTests, PubSubTests, ReceiverTests
+from store_core.testing.suite.pubsub import PatternTests, PubSubTests, ReceiverTests, ShardedTests
 from store_core.testing.suite.secrets import SecretTests
 from store_core.testing.suite.store import StoreTests
 from store_core.testing.suite.transactions import TransactionTests
@@ -64,6 +64,7 @@ __all__ = [
     "RedisDialect",
     "SecretTests",
     "Section",
+    "ShardedTests",
     "StartTests",
     "StoreTests",
     "TransactionTests",

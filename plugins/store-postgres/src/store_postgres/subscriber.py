@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from store_core import Capability, PubSub, StoreError, Timeout, Unsupported
-from store_core.pubsub import Subscriber, Subscriptions
+from store_core.pubsub import Attempt, Kind, Subscriber, Subscriptions
 from store_postgres.connection import hang_up
 from store_postgres.errors import LIBRARY, lost, while_executing
 from store_postgres.payload import channel_name, to_bytes, to_text
@@ -49,28 +49,28 @@ class PostgresSubscriber(Subscriber):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reconnecting: asyncio.Task[None] | None = None
 
-    async def publish(self, channel: str, data: bytes) -> int:
+    async def publish(self, channel: str, data: bytes, *, kind: Kind) -> int:
+        self._check(kind)
         await self._store.execute("SELECT pg_notify($1, $2)", self._wire(channel), to_text(data))
         return -1
 
-    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        if pattern:
-            raise Unsupported(self._store.name, Capability.PATTERNS, "LISTEN takes the name of one channel")
+    async def subscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        self._check(kind)
         self._store.bind()
         wired = [(self._wire(name).encode(), name) for name in names]
         work = self._later(self._subscribe(pubsub, wired))
         try:
-            await asyncio.shield(work)
+            self._subscriptions.settle(await asyncio.shield(work))
         except asyncio.CancelledError:
-            self._later(self._undo(work, pubsub))
+            self._later(self._undo(work))
             raise
 
-    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, pattern: bool) -> None:
-        if pattern:
+    async def unsubscribe(self, pubsub: PubSub, names: Iterable[str], *, kind: Kind) -> None:
+        if kind is not Kind.CHANNEL:
             return  # nobody has one
         names = list(names)
         # At once: a PubSub that is closing gets nothing more.
-        gone = self._subscriptions.remove(pubsub, [self._wire(name).encode() for name in names], pattern=False)
+        gone = self._subscriptions.remove(pubsub, [self._wire(name).encode() for name in names], kind=Kind.CHANNEL)
         if gone and self._raw is not None:
             await asyncio.shield(self._later(self._unsubscribe(gone)))
 
@@ -118,35 +118,34 @@ class PostgresSubscriber(Subscriber):
         if not task.cancelled():
             task.exception()  # told to who waits; nobody may be left
 
-    async def _subscribe(self, pubsub: PubSub, wired: list[tuple[bytes, str]]) -> list[bytes]:
-        """Returns the channels that nobody listened to before."""
+    async def _subscribe(self, pubsub: PubSub, wired: list[tuple[bytes, str]]) -> Attempt:
         async with self._turn:
-            fresh = self._subscriptions.add(pubsub, wired, pattern=False)
+            attempt = self._subscriptions.begin(pubsub, wired, kind=Kind.CHANNEL)
             try:
-                if fresh:
-                    await self._within_timeout(self._listen(fresh))
+                if attempt.fresh:
+                    await self._within_timeout(self._listen(attempt.fresh))
             except BaseException:
-                self._subscriptions.remove(pubsub, fresh, pattern=False)
+                self._subscriptions.undo(attempt)
                 raise
-            return fresh
+            return attempt
 
     async def _unsubscribe(self, wires: list[bytes]) -> None:
         async with self._turn:
             with suppress(StoreError):  # whoever is not connected listens to nothing
                 await self._within_timeout(self._unlisten(wires))
 
-    async def _undo(self, work: asyncio.Task[list[bytes]], pubsub: PubSub) -> None:
+    async def _undo(self, work: asyncio.Task[Attempt]) -> None:
         """Take back a subscription whose caller was cancelled."""
         with suppress(StoreError):
-            fresh = await work
-            if fresh:
-                await self._unsubscribe(self._subscriptions.remove(pubsub, fresh, pattern=False))
+            gone = self._subscriptions.undo(await work)
+            if gone:
+                await self._unsubscribe(gone)
 
     async def _listen(self, wires: list[bytes]) -> None:
         """Listen to these channels; on a new connection to all that somebody subscribed to. Called in turn."""
         raw = self._raw
         if raw is None or raw.is_closed():
-            self._raw = await self._listening(self._subscriptions.names(pattern=False))
+            self._raw = await self._listening(self._subscriptions.names(kind=Kind.CHANNEL))
             return
         for wire in wires:
             await raw.add_listener(wire.decode(), self._on_notification)
@@ -167,7 +166,7 @@ class PostgresSubscriber(Subscriber):
 
     async def _unlisten(self, wires: list[bytes]) -> None:
         # Somebody may have subscribed to one of them again, while this waited for its turn.
-        wanted = set(self._subscriptions.names(pattern=False))
+        wanted = set(self._subscriptions.names(kind=Kind.CHANNEL))
         raw = self._raw
         for wire in wires:
             if raw is not None and wire not in wanted:
@@ -210,11 +209,19 @@ class PostgresSubscriber(Subscriber):
                         return  # nobody listens any more; the next subscription connects
                     try:
                         await self._within_timeout(self._listen([]))
-                        return
+                        break
                     except StoreError as error:
                         logger.warning("%r: cannot listen again yet: %s", self._store, error)
         finally:
             self._reconnecting = None
+        for pubsub in self._subscriptions.pubsubs():
+            pubsub.resubscribed()
+
+    def _check(self, kind: Kind) -> None:
+        if kind is Kind.PATTERN:
+            raise Unsupported(self._store.name, kind.capability, "LISTEN takes the name of one channel")
+        if kind is Kind.SHARD:
+            raise Unsupported(self._store.name, kind.capability, "there are no shards; use a channel")
 
     def _wire(self, name: str) -> str:
         return channel_name(self._store.namespace + name)

@@ -41,7 +41,7 @@ class EmbeddedLink(Link):
         self._engine = engine
         self._sweeper = sweeper
         self._resp = resp
-        self._encoding = encoding
+        self._encoding = self.encoding = encoding
         #: While a command blocks, its future; what was called after it waits.
         self.blocking: asyncio.Future[Any] | None = None
         self._waiting: deque[tuple[asyncio.Future[Any], list[bytes]]] = deque()
@@ -90,6 +90,9 @@ class EmbeddedLink(Link):
 
     def load(self) -> int:
         return len(self._waiting) + (self.blocking is not None)
+
+    def check_health(self, interval: float) -> None:
+        """Nothing to check: the engine is in this process."""
 
     def close(self) -> None:
         if self.closed:

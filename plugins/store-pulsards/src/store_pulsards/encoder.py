@@ -15,6 +15,7 @@ from store_pulsards.engine.replies import (
     NULL_ARRAY,
     Coordinate,
     ErrorReply,
+    Keyed,
     Many,
     Pairs,
     Push,
@@ -157,6 +158,9 @@ def _encoders(resp: int) -> Encoders:
     def nested_pairs(pairs: list[tuple[Any, Any]]) -> bytes:
         return b"*%d\r\n" % len(pairs) + b"".join([b"*2\r\n" + items(pair) for pair in pairs])
 
+    def keyed_map(pairs: list[tuple[Any, Any]]) -> bytes:
+        return b"%%%d\r\n" % len(pairs) + flat(pairs)
+
     def flat_map(value: dict[Any, Any]) -> bytes:
         return b"*%d\r\n" % (2 * len(value)) + flat(value.items())
 
@@ -178,6 +182,7 @@ def _encoders(resp: int) -> Encoders:
     table[dict] = true_map if new else flat_map
     table[SetReply] = sized(b"~" if new else b"*")
     table[Pairs] = nested_pairs if new else flat_pairs
+    table[Keyed] = keyed_map if new else nested_pairs
     table[Push] = sized(b">" if new else b"*")
     table[Many] = items
     table[Sentinel] = _sentinel(b"_\r\n" if new else b"*-1\r\n")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hiredis import Reader
 
 from store_pulsards.encoder import encode
-from store_pulsards.engine.replies import NULL_ARRAY, Coordinate, ErrorReply, Pairs, Reply, Status, Verbatim
+from store_pulsards.engine.replies import NULL_ARRAY, Coordinate, ErrorReply, Keyed, Pairs, Reply, Status, Verbatim
 from store_redis.errors import reply_error
 
 #: Types that are their own Python value when nothing is decoded.
@@ -56,6 +56,10 @@ def _pairs(reply: Pairs, encoding: str | None) -> Any:
     return [[_native(member, encoding), _native(score, encoding)] for member, score in reply]
 
 
+def _keyed(reply: Keyed, encoding: str | None) -> Any:
+    return {_native(key, encoding): _native(value, encoding) for key, value in reply}
+
+
 def _itself(reply: Reply, encoding: str | None) -> Any:
     return reply
 
@@ -82,6 +86,7 @@ _CONVERTERS: Final[dict[type, Callable[[Any, str | None], Any]]] = {
     type(None): _itself,
     Coordinate: _float,
     Pairs: _pairs,
+    Keyed: _keyed,
     ErrorReply: _error,
     type(NULL_ARRAY): _nothing,
 }

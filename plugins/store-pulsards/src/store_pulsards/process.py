@@ -38,6 +38,8 @@ async def start_pulsards(dsn: DSN, params: Params) -> ServerProcess:
         raise Unsupported("start_store", "TLS", "a pulsards server does not speak it")
     if params["username"] not in (None, "default"):
         raise Unsupported("start_store", "ACL users", "a pulsards server has one password and no users")
+    if params["credentials"] is not None:
+        raise Unsupported("start_store", "credentials", "start the server by hand")
     where = ["--bind", "", "--unixsocket", dialer.path] if dialer.path else ["--bind", dialer.host]
     process = await asyncio.create_subprocess_exec(
         sys.executable,

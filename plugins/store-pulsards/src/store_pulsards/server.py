@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from store_pulsards.engine.replies import Push
 
 FAREWELL: Final = 1.0  # seconds that a closing server gives its clients to take their last replies
+ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ class Server:
             self._idle_check.cancel()
             self._idle_check = None
         listeners, self._listeners = self._listeners, []
+        await self._stop_accepting(listeners)
         for listener in listeners:
             listener.close()
         self._unlink_sockets()
@@ -213,6 +215,19 @@ class Server:
             await asyncio.gather(*late)
         for listener in listeners:
             await listener.wait_closed()
+
+    async def _stop_accepting(self, listeners: list[asyncio.Server]) -> None:
+        """Take nobody else in, and wait for those who were accepted a moment ago.
+
+        asyncio forgets such a socket, open, when its listener is closed before it has become a connection; and one
+        that becomes a connection after the others were closed would be closed by nobody.
+        """
+        with contextlib.suppress(NotImplementedError):  # a loop on Windows accepts in another way
+            for listener in listeners:
+                for sock in listener.sockets:
+                    self.loop.remove_reader(sock)
+        for _ in range(ACCEPTING):
+            await asyncio.sleep(0)
 
     def _unlink_sockets(self) -> None:
         """Remove the unix sockets that still are ours: another server may have taken a path over."""

@@ -39,6 +39,29 @@ VALUES: dict[str, list[list[Any]]] = {
         ["HPERSIST", "k", "FIELDS", 1, "a"],
     ],
     "small sorted set": [["ZADD", "k", 1, "a", -2.5, "b", "inf", "c", "-inf", "d", 0.1, "e", 1e300, "f", 2**53, "g"]],
+    "stream": [
+        ["XADD", "k", "5-1", "a", 1],
+        ["XADD", "k", "5-7", "a", 2, "b", "x" * 100],
+        ["XADD", "k", "9-0", "a", -3],
+    ],
+    "long stream": [
+        *[["XADD", "k", f"{1000 + n}-{n % 3}", "field", n, "other", f"{TEXT}{n}"] for n in range(300)],
+        ["XDEL", "k", "1000-0", "1150-0", "1299-2"],
+        ["XTRIM", "k", "MINID", "1010"],
+    ],
+    "empty stream": [["XGROUP", "CREATE", "k", "g", "$", "MKSTREAM"]],
+    "stream with large numbers": [["XADD", "k", "0-18446744073709551615", "a", 1], ["XADD", "k", f"{2**63}-1", "a", 1]],
+    "stream with groups": [
+        *[["XADD", "k", f"{n}-1", "a", n] for n in range(1, 20)],
+        ["XGROUP", "CREATE", "k", "g", "0"],
+        ["XGROUP", "CREATE", "k", "idle", "7-1"],
+        ["XGROUP", "CREATECONSUMER", "k", "g", "new"],
+        ["XREADGROUP", "GROUP", "g", "one", "COUNT", 5, "STREAMS", "k", ">"],
+        ["XREADGROUP", "GROUP", "g", "two", "COUNT", 5, "STREAMS", "k", ">"],
+        ["XACK", "k", "g", "2-1", "7-1"],
+        ["XCLAIM", "k", "g", "two", 0, "3-1"],
+        ["XDEL", "k", "4-1"],
+    ],
     "large sorted set": [["ZADD", "k", *[word for n in range(1000) for word in (n / 7, f"m{n}")]]],
 }
 
@@ -47,8 +70,16 @@ READING: dict[bytes, list[Any]] = {
     b"list": ["LRANGE", "k", 0, -1],
     b"set": ["SMEMBERS", "k"],
     b"hash": ["HGETALL", "k"],
+    b"stream": ["XRANGE", "k", "-", "+"],
     b"zset": ["ZRANGE", "k", 0, -1, "WITHSCORES"],
 }
+
+
+def timeless(reply: Any) -> Any:
+    """What XINFO tells, but for the nodes of a radix tree, which are no part of the value."""
+    if isinstance(reply, dict):
+        return {name: timeless(value) for name, value in reply.items() if not name.startswith(b"radix-tree")}
+    return [timeless(item) for item in reply] if isinstance(reply, list) else reply
 
 
 def seen(client: Any) -> list[Any]:
@@ -56,6 +87,8 @@ def seen(client: Any) -> list[Any]:
     kind = client.execute_command("TYPE", "k")
     content = client.execute_command(*READING[kind])
     found = [kind, sorted(content) if kind == b"set" else content, client.execute_command("OBJECT", "ENCODING", "k")]
+    if kind == b"stream":
+        found += [timeless(client.execute_command("XINFO", "STREAM", "k", "FULL", "COUNT", 0))]
     if kind == b"hash":
         found += [{name: client.execute_command("HPEXPIRETIME", "k", "FIELDS", 1, name) for name in content}]
     return found

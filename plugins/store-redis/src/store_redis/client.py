@@ -1,34 +1,39 @@
 """``store.client()``: redis-py's own client, its commands travelling through ``store.execute``.
 
 Every method that redis-py has, module commands included, ends in ``execute_command``; here that is ``store.execute``,
-followed by redis-py's own response callbacks. Pipelines and transactions go in one write. What needs a connection
-for itself (WATCH, its PubSub, MONITOR) takes one from a redis-py pool, with the same credentials and namespace.
+followed by redis-py's own response callbacks. Pipelines, transactions and WATCH are in ``pipeline.py``. redis-py's
+PubSub and MONITOR take a connection each from ``pool.py``; ``client.client()`` has one link of the store's own.
+Errors of the server have redis-py's own class and text.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import warnings
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import redis.asyncio
-from redis.asyncio.client import Pipeline
-from redis.asyncio.connection import (
-    AbstractConnection,
-    Connection,
-    ConnectionPool,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
+from redis.asyncio.connection import ConnectionPool
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
-from store_core import Command, ReplyError
+from store_core import ReplyError, Timeout
+from store_redis.commands import WAITS, upper
+from store_redis.connection import RedisConnection
+from store_redis.encoding import decoded, split_name
+from store_redis.errors import in_redis_pys_words
+from store_redis.link import Link
+from store_redis.pipeline import StorePipeline
+from store_redis.pool import StoreMonitor, forget_connections, make_pool
+from store_redis.retry import FAILURES
 
 if TYPE_CHECKING:
     from store_redis.store import RedisStore
 
 #: What redis-py tells its own cache with most commands.
-_KEYS = {"keys"}
+KEYS_ONLY = {"keys"}
 
 #: Options that are no business of a callback's.
 _MEANT_FOR_US = (EMPTY_RESPONSE, NEVER_DECODE, "keys")
@@ -48,9 +53,15 @@ class StoreRedis(redis.asyncio.Redis):
     def __init__(self, store: RedisStore, connection_pool: ConnectionPool) -> None:
         super().__init__(connection_pool=connection_pool)
         self._store = store
+        self._singles: WeakSet[SingleConnectionRedis] = WeakSet()
         # Callback by name, of the commands that need nothing but their link; an extension wants to see them all.
         self._plain: dict[Any, Any] = {}
         self._direct = store.unwrapped
+
+    @property
+    def store(self) -> RedisStore:
+        """The store that its commands go to."""
+        return self._store
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         # The hot path, as in RedisStore.execute; a coroutine between the two would cost as much as the rest.
@@ -63,27 +74,35 @@ class StoreRedis(redis.asyncio.Redis):
         if (
             link is None
             or link.writable is not None
-            or (options and options.keys() != _KEYS)
+            or (options and options.keys() != KEYS_ONLY)
             or link.thread != get_ident()
             or not link.loop_runs()
         ):
             return await self._execute_command(args, options)
-        response = await link.send(args)
+        try:
+            response = await link.send(args)
+        except FAILURES as error:
+            try:
+                response = await store.go_on(error, args)
+            except ReplyError as final:
+                raise in_redis_pys_words(final) from final.__cause__
         return response if callback is None else callback(response)
 
     async def _execute_command(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
             response = await run(self._store, args, options)
-        except ReplyError:
+        except ReplyError as error:
             if EMPTY_RESPONSE in options:
                 return options[EMPTY_RESPONSE]
-            raise
+            raise in_redis_pys_words(error) from error.__cause__
         self._learn(args[0])
         return await self.parsed(args[0], response, options)
 
     def _learn(self, name: Any) -> None:
         """Remember a command that ``execute_command`` may send at once, with redis-py's callback for it."""
-        if self._direct and type(name) is str and self._store.is_shared(name) and len(self._plain) < _PLAIN_KEPT:
+        # A name of several words ("CLIENT ID") goes on the wire as several.
+        one_word = type(name) is str and " " not in name
+        if self._direct and one_word and self._store.is_shared(name) and len(self._plain) < _PLAIN_KEPT:
             callback = self.response_callbacks.get(name)
             # One that was set by the caller may be a coroutine function, and is asked for each time.
             if callback is None or callback.__module__.startswith("redis."):
@@ -115,48 +134,92 @@ class StoreRedis(redis.asyncio.Redis):
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> StorePipeline:
         return StorePipeline(self, transaction, shard_hint)
 
-    def client(self) -> StoreRedis:
+    def monitor(self) -> StoreMonitor:
+        return StoreMonitor(self.connection_pool)
+
+    def client(self) -> SingleConnectionRedis:
+        """A client whose commands all travel on one connection of its own; close it after use."""
+        single = SingleConnectionRedis(self.store, self.connection_pool)
+        self._singles.add(single)
+        return single
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close what this client opened for itself, where asked to; the store and its connections stay open."""
+        await super().aclose(close_connection_pool)
+        if self.store.closed:
+            for single in list(self._singles):
+                await single.aclose()
+
+    def forget_loop(self) -> None:
+        """Drop everything that belongs to an event loop that is gone."""
+        forget_connections(self.connection_pool)
+        for single in list(self._singles):
+            single.forget_loop()
+        self._usage_counter = 0
+        self._usage_lock = asyncio.Lock()
+        self._single_conn_lock = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.store!r}>"
+
+
+class SingleConnectionRedis(StoreRedis):
+    """``client.client()``: every command on one connection, which SELECT, CLIENT TRACKING and the like may change."""
+
+    _link: Link | None = None
+    _own: RedisConnection | None = None
+
+    def __del__(self) -> None:  # type: ignore[override]
+        link = self._link
+        if link is not None and not link.closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            if not link.loop.is_closed():
+                link.loop.call_soon_threadsafe(link.close)
+
+    async def initialize(self) -> SingleConnectionRedis:
+        await self._connected()
         return self
 
-
-class StorePipeline(Pipeline):
-    """redis-py's pipeline; what it collected goes to the store in one write, unless keys are watched."""
-
-    def __init__(self, client: StoreRedis, transaction: bool, shard_hint: str | None) -> None:
-        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
-        self._client = client
-
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        stack = self.command_stack
-        if self.watching or self.connection is not None or any(NEVER_DECODE in options for _, options in stack):
-            watched: list[Any] = await super().execute(raise_on_error)
-            return watched
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        connection = await self._connected()
+        decoding = self.store.params["decode_responses"] and NEVER_DECODE not in options
         try:
-            return await self._execute_on_store(stack, raise_on_error) if stack else []
-        finally:
-            await self.reset()  # type: ignore[no-untyped-call]
+            response = await connection.execute(*split_name(args))
+        except ReplyError as error:
+            if EMPTY_RESPONSE in options:
+                return options[EMPTY_RESPONSE]
+            raise in_redis_pys_words(error) from error.__cause__
+        except (asyncio.CancelledError, Timeout):
+            if upper(split_name(args)[0]) in WAITS:
+                # Its reply may come in an hour, and all the others behind it.
+                connection.link.close()
+            raise
+        return await self.parsed(args[0], decoded(response, self.store.encoding) if decoding else response, options)
 
-    async def _execute_on_store(self, stack: list[Any], raise_on_error: bool) -> list[Any]:
-        store = self._client._store
-        if self.scripts:
-            await self._load_scripts()
-        commands = [Command(split_name(args)) for args, _ in stack]
-        if self.is_transaction or self.explicit_transaction:
-            replies = await store.execute_transaction(commands)
-        else:
-            replies = await store.execute_pipeline(commands)
-        if raise_on_error:
-            self.raise_first_error(stack, replies)
-        parsed = self._client.parse
-        values = [
-            reply if isinstance(reply, Exception) else parsed(args[0], reply, options)
-            for (args, options), reply in zip(stack, replies, strict=True)
-        ]
-        return [await value if inspect.isawaitable(value) else value for value in values]
+    def client(self) -> SingleConnectionRedis:
+        return self
 
-    async def _load_scripts(self) -> None:
-        for script in self.scripts:
-            script.sha = await self._client.script_load(script.script)
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close the connection; the next command opens another."""
+        link, self._link, self._own = self._link, None, None
+        if link is not None:
+            link.close()
+
+    def forget_loop(self) -> None:
+        link, self._link, self._own = self._link, None, None
+        if link is not None:
+            link.abandon()
+        self._single_conn_lock = asyncio.Lock()
+
+    async def _connected(self) -> RedisConnection:
+        self.store.bind()
+        async with self._single_conn_lock:
+            if self._own is None or self._link is None or self._link.closed:
+                self._link = await self.store.open_link()
+                # Some replies stay bytes whatever ``decode_responses`` says, so all are decoded here.
+                self._link.leave_bytes()
+                self._own = RedisConnection(self.store, self._link)
+            return self._own
 
 
 async def run(store: RedisStore, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -166,69 +229,6 @@ async def run(store: RedisStore, args: tuple[Any, ...], options: dict[str, Any])
     return await store.execute(*split_name(args))
 
 
-def split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments with a name of several words ("CLIENT LIST") as several arguments."""
-    name = args[0]
-    return (*name.split(), *args[1:]) if isinstance(name, str) and " " in name else args
-
-
-class _Prefixed(AbstractConnection):
-    """What a connection of redis-py's does in a store with a namespace: prefix keys, strip channels."""
-
-    store: RedisStore
-
-    async def _connect(self) -> None:
-        # Learned through the store, before the first command has to be packed.
-        await self.store.prepare(("PING",))
-        await super()._connect()  # type: ignore[safe-super, no-untyped-call]
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        return super().pack_command(*self.store.prefixed(split_name(args)))
-
-    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        return self.store.without_prefix(await super().read_response(*args, **kwargs))
-
-
 def make_client(store: RedisStore) -> StoreRedis:
     """The redis-py client of a store."""
     return StoreRedis(store, make_pool(store))
-
-
-def make_pool(store: RedisStore) -> ConnectionPool:
-    """A redis-py pool that connects where the store does."""
-    kind, where = store.redis_connection()
-    if store.namespace:
-        kind = type(f"Prefixed{kind.__name__}", (_Prefixed, kind), {"store": store})
-    params = store.params
-    return ConnectionPool(
-        connection_class=kind,
-        db=params["db"],
-        username=params["username"],
-        password=params["password"],
-        client_name=params["client_name"],
-        encoding=params["encoding"],
-        decode_responses=params["decode_responses"],
-        protocol=params["protocol"],
-        socket_timeout=params["timeout"] or None,
-        socket_connect_timeout=params["timeout"] or None,
-        **where,
-    )
-
-
-def connection_kind(store: RedisStore) -> tuple[type[AbstractConnection], dict[str, Any]]:
-    """redis-py's connection class for the store's address, and its arguments."""
-    dialer, params = store.dialer, store.params
-    if dialer.path:
-        return UnixDomainSocketConnection, {"path": dialer.path}
-    where: dict[str, Any] = {"host": dialer.host, "port": dialer.port}
-    if not dialer.tls:
-        return Connection, where
-    return SSLConnection, {
-        **where,
-        "ssl_ca_certs": params["tls_ca_file"],
-        "ssl_certfile": params["tls_cert_file"],
-        "ssl_keyfile": params["tls_key_file"],
-        "ssl_password": params["tls_key_password"],
-        "ssl_cert_reqs": "required" if params["tls_verify"] else "none",
-        "ssl_check_hostname": params["tls_verify"],
-    }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 #: Commands whose replies come unasked, or not at all: no caller could await them.
 _UNANSWERED = frozenset({name for name in INSTEAD if name.endswith("SUBSCRIBE")} | {"MONITOR", "PSYNC", "SYNC"})
 
+_ENDS_MULTI = frozenset({"DISCARD", "EXEC", "RESET"})
 
 #: Seconds that a server may be late with a blocked client's timeout: it looks ten times a second, unless it is busy.
 SLACK = 1.0
@@ -39,6 +40,8 @@ class RedisConnection(Connection):
     def __init__(self, store: RedisStore, link: Link) -> None:
         self.link = link
         self._store = store
+        # Between MULTI and EXEC, the commands that wait: EXEC brings their replies.
+        self._queued: list[tuple[Any, ...]] | None = None
 
     async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         if self.link.closed:
@@ -49,17 +52,32 @@ class RedisConnection(Connection):
         name = upper(args[0])
         if name in _UNANSWERED:
             raise Unsupported("a connection", name, "use store.pubsub()" if name.endswith("SUBSCRIBE") else "")
+        if name == "CLIENT" and _silences(args):
+            raise Unsupported("a connection", f"CLIENT REPLY {upper(args[2])}", "every caller waits for its reply")
         sent = await self._store.prepare(args)
         try:
             if name in WAITS:
-                reply = await wait_blocking(self.link, sent, timeout)
+                reply = await self._store.run_blocking(self.link, sent, timeout)
             else:
                 reply = await send(self.link, sent, timeout)
         except ReplyError as error:
             # A script that fails half-way has written the first half.
             self._store.restore(args, error)
+            self._queued = None if name in _ENDS_MULTI else self._queued
             raise
-        return self._store.restore(args, reply)
+        return self._restored(name, args, reply)
+
+    def _restored(self, name: str, args: tuple[Any, ...], reply: Any) -> Any:
+        queued, reply = self._queued, self._store.restore(args, reply)
+        if name == "MULTI":
+            self._queued = []
+        elif name in _ENDS_MULTI:
+            self._queued = None
+            if queued is not None and isinstance(reply, list):
+                return [self._store.restore(waited, part) for waited, part in zip(queued, reply, strict=True)]
+        elif queued is not None:
+            queued.append(args)
+        return reply
 
     async def close(self) -> None:
         self.link.close()
@@ -67,6 +85,11 @@ class RedisConnection(Connection):
     @property
     def closed(self) -> bool:
         return self.link.closed
+
+
+def _silences(args: tuple[Any, ...]) -> bool:
+    """Whether the server would leave commands without a reply, and the next reply would go to the wrong caller."""
+    return len(args) > 2 and upper(args[1]) == "REPLY" and upper(args[2]) != "ON"
 
 
 def check_timeout(timeout: float | None) -> None:
@@ -87,12 +110,12 @@ async def send(link: Link, args: tuple[Any, ...], timeout: float | None = None) 
     return await link.send(args)
 
 
-async def wait_blocking(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
-    """Send a blocking command; its reply may take its own time beyond the link's timeout."""
-    if timeout is None:
-        wait = waiting_time(args)
-        timeout = wait + max(link.timeout, SLACK) if wait and link.timeout else 0
-    return await within(timeout, link.address, _send_patient(link, args))
+def blocking_time(link: Link, args: tuple[Any, ...], timeout: float | None) -> float:
+    """Seconds that a blocking command has: the caller's, or its own and the link's timeout; 0 for ever."""
+    if timeout is not None:
+        return timeout
+    wait = waiting_time(args)
+    return wait + max(link.timeout, SLACK) if wait and link.timeout else 0
 
 
 async def until_writable(link: Link, seconds: float = 0) -> None:
@@ -101,7 +124,9 @@ async def until_writable(link: Link, seconds: float = 0) -> None:
     Raises:
         ConnectionFailed: It broke meanwhile, or took none in time; nothing was sent.
     """
-    if link.writable is not None:
+    if link.line is not None and link.writable is not None:
+        await link.line.wait(seconds)
+    elif link.writable is not None:
         # A few at a time: woken all together for room that suffices a few, they would take a time that grows with
         # the square of their number.
         async with link.turnstile:
@@ -117,8 +142,13 @@ async def _room(link: Link, writable: asyncio.Future[None], seconds: float) -> N
         async with asyncio.timeout(left):
             await asyncio.shield(writable)
     except TimeoutError as error:
-        message = f"{link.address} took no more commands within {seconds:g} s; the command was not sent"
-        raise make(ConnectionTimeout, message) from error
+        raise took_no_more(link, seconds) from error
+
+
+def took_no_more(link: Link, seconds: float) -> ConnectionTimeout:
+    """The error of a caller that waited for room on the link."""
+    message = f"{link.address} took no more commands within {seconds:g} s; the command was not sent"
+    return make(ConnectionTimeout, message)
 
 
 async def within(seconds: float, address: str, reply: Awaitable[Any]) -> Any:

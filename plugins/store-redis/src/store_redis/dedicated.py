@@ -62,6 +62,16 @@ class DedicatedLinks:
         finally:
             self.give_back(link)
 
+    def lent(self) -> int:
+        """How many links are with a caller."""
+        return len(self._lent)
+
+    def drop_idle(self) -> None:
+        """Close the idle links: the next callers get new ones."""
+        for link in self._idle:
+            link.close()
+        self._idle.clear()
+
     def close(self) -> None:
         """Close every link; callers that wait on one get ``ConnectionLost``."""
         for link in (*self._idle, *self._lent):

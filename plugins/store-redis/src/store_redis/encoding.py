@@ -27,11 +27,30 @@ def pack(args: tuple[Any, ...]) -> bytes:
     return packed
 
 
+def split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with a name of several words ("CLIENT LIST") as several arguments."""
+    name = args[0] if args else None
+    if isinstance(name, str):
+        return (*name.split(), *args[1:]) if " " in name else args
+    return (*name.split(), *args[1:]) if isinstance(name, bytes) and b" " in name else args
+
+
 def encoded(args: tuple[Any, ...], encoding: str) -> tuple[Any, ...]:
     """The arguments with every ``str`` encoded, for an encoding that is not UTF-8."""
     return tuple(
         _text(args, index, encoding) if isinstance(args[index], str) else args[index] for index in range(len(args))
     )
+
+
+def decoded(reply: Any, encoding: str) -> Any:
+    """A reply with text for bytes, however deep; an error stays what it is."""
+    if isinstance(reply, bytes):
+        return reply.decode(encoding)
+    if isinstance(reply, list):
+        return [decoded(part, encoding) for part in reply]
+    if isinstance(reply, dict):
+        return {decoded(name, encoding): decoded(part, encoding) for name, part in reply.items()}
+    return {decoded(part, encoding) for part in reply} if isinstance(reply, set) else reply
 
 
 def plain(args: tuple[Any, ...], index: int) -> str | bytes | int | float:

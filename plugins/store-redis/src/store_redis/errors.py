@@ -57,7 +57,7 @@ _BY_CODE: dict[str, str] = {
     "WRONGPASS": "AuthenticationError",
 }
 
-# redis-py hands these to its own code, which parses their text; they stay what a server said.
+# Errors of redis-py that take "3999 127.0.0.1:6381", and nothing else.
 _TAKES_TEXT = frozenset({"AskError", "MovedError"})
 
 _MAX_CLIENTS = re.compile("max number of clients reached", re.IGNORECASE)
@@ -66,6 +66,11 @@ _MAX_CLIENTS = re.compile("max number of clients reached", re.IGNORECASE)
 def make(kind: type[ErrorT], message: str) -> ErrorT:
     """An error of the tree, which is also redis-py's where redis-py is imported."""
     return _also_redis(kind, _MATCHING[kind])(message) if "redis.exceptions" in sys.modules else kind(message)
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """Whether a command certainly did not leave, and its caller's time is not over."""
+    return isinstance(error, ConnectionFailed) and not isinstance(error, ConnectionLost | Timeout)
 
 
 def copied(error: ErrorT) -> ErrorT:
@@ -86,7 +91,32 @@ def reply_error(message: str) -> ReplyError:
     name = _BY_CODE.get(message.partition(" ")[0], "ResponseError")
     if _MAX_CLIENTS.search(message):
         name = "MaxConnectionsError"
-    return _also_redis(ReplyError, name)(message)
+    # redis-py's own code parses the text of these; they stay what a server said.
+    return _also_redis(ReplyError, "ResponseError" if name in _TAKES_TEXT else name)(message)
+
+
+def in_redis_pys_words(error: ReplyError) -> ReplyError:
+    """The error as redis-py would raise it: its class, and the text without the codes that it takes off.
+
+    ``code`` stays what the server said.
+    """
+    from redis._parsers.base import BaseParser  # whoever asks has redis-py
+
+    code, _, text = str(error).partition(" ")
+    kind: Any = BaseParser.EXCEPTION_CLASSES.get(code)
+    if kind is None:
+        return error
+    if isinstance(kind, dict):
+        kind = kind.get(text, sys.modules["redis.exceptions"].ResponseError)
+    said = _also_redis(ReplyError, kind.__name__)(text)
+    said._code = code
+    if hasattr(said, "status_code"):
+        said.status_code = code
+    for note in getattr(error, "__notes__", ()):
+        said.add_note(note)
+    said.index = error.index
+    said.__cause__ = error.__cause__
+    return said
 
 
 _combined: dict[tuple[type[StoreError], str], type[Any]] = {}
@@ -101,7 +131,7 @@ def _also_redis(kind: type[ErrorT], name: str) -> type[ErrorT]:
 
 def _combine(kind: type[StoreError], name: str) -> type[Any]:
     exceptions: Any = sys.modules["redis.exceptions"]
-    theirs = getattr(exceptions, name, None) if name not in _TAKES_TEXT else None
+    theirs = getattr(exceptions, name, None)
     if theirs is None:  # a class that this version of redis-py does not have
         theirs = exceptions.ResponseError if issubclass(kind, ReplyError) else exceptions.RedisError
 
@@ -122,4 +152,5 @@ def _combine(kind: type[StoreError], name: str) -> type[Any]:
 
 def _reduce(error: StoreError) -> tuple[Any, ...]:
     # The combined class has no importable name; what is pickled is the class of the tree.
-    return next(kind for kind in type(error).__mro__[1:] if kind in _MATCHING), error.args
+    kind = next(kind for kind in type(error).__mro__[1:] if kind in _MATCHING)
+    return (kind, error.args, {"_code": error._code}) if isinstance(error, ReplyError) else (kind, error.args)

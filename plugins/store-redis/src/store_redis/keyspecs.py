@@ -24,9 +24,11 @@ class CommandKeys:
         subcommands: By upper-case name; empty for most.
         flags: What the server says of it: ``readonly``, ``write``, …
         only_first: Whether its first argument is its only key, whatever else it is given.
+        first: Position of the first key, or of the channel that stands for one, where it is always the same; else 0.
+        tips: What the server advises clients (``request_policy:all_shards``).
     """
 
-    __slots__ = ("find", "flags", "only_first", "subcommands")
+    __slots__ = ("find", "first", "flags", "only_first", "subcommands", "tips")
 
     def __init__(
         self,
@@ -34,11 +36,15 @@ class CommandKeys:
         subcommands: dict[str, CommandKeys],
         flags: frozenset[str] = frozenset(),
         only_first: bool = False,
+        first: int = 0,
+        tips: frozenset[str] = frozenset(),
     ) -> None:
         self.find = find
         self.subcommands = subcommands
         self.flags = flags
         self.only_first = only_first
+        self.first = first
+        self.tips = tips
 
 
 def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
@@ -50,14 +56,35 @@ def _command(entry: list[Any]) -> CommandKeys:
     specs = [_mapping(spec) for spec in entry[8]] if len(entry) > 8 else []
     subcommands = read_table(entry[9]) if len(entry) > 9 else {}
     flags = frozenset(_text(flag) for flag in entry[2])
+    tips = frozenset(map(_text, entry[7])) if len(entry) > 7 else frozenset()
     if specs:
-        find = _all_of([_spec(spec) for spec in specs if "not_key" not in map(_text, spec.get("flags", ()))])
+        find = (
+            None if _only_the_module_knows(flags, specs) else _all_of([_spec(spec) for spec in specs if _is_key(spec)])
+        )
     elif "movablekeys" in flags:
         find = None
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
     only_first = find is not None and list(entry[3:5]) == [1, 1] and "movablekeys" not in flags
-    return CommandKeys(find, subcommands, flags, only_first)
+    return CommandKeys(find, subcommands, flags, only_first, max(entry[3], 0), tips)
+
+
+def _only_the_module_knows(flags: frozenset[str], specs: list[Mapping[str, Any]]) -> bool:
+    # A module that finds keys by a function of its own describes at most the first ones.
+    fixed = all(_text(_mapping(spec["find_keys"])["type"]) == "range" for spec in specs)
+    return "module" in flags and "movablekeys" in flags and fixed
+
+
+def _is_key(spec: Mapping[str, Any]) -> bool:
+    return "not_key" not in map(_text, spec.get("flags", ()))
+
+
+def only_reads(args: tuple[Any, ...], table: Mapping[str, CommandKeys]) -> bool:
+    """Whether the server's table says that the command only reads; False for one that it does not list."""
+    command = table.get(upper(args[0])) if args else None
+    if command is not None and command.subcommands and len(args) > 1:
+        command = command.subcommands.get(upper(args[1]))
+    return command is not None and "readonly" in command.flags
 
 
 def _all_of(finds: list[Find | None]) -> Find | None:
@@ -76,6 +103,8 @@ def _first_last_step(first: int, last: int, step: int) -> Find:
 
 
 def _spec(spec: Mapping[str, Any]) -> Find | None:
+    if "incomplete" in map(_text, spec.get("flags", ())):
+        return None
     begin = _begin(_mapping(spec["begin_search"]))
     within = _within(_mapping(spec["find_keys"]))
     if begin is None or within is None:
@@ -130,7 +159,7 @@ def _range(length: int, start: int, last: int, step: int, limit: int) -> range:
 def _counted(args: tuple[Any, ...], count_at: int, first: int, step: int) -> Iterable[int]:
     try:
         count = int(args[count_at])
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         return ()  # the server refuses the command, in its own words
     return range(first, min(first + count * step, len(args)), step)
 

@@ -18,32 +18,29 @@ from __future__ import annotations
 import asyncio
 from asyncio import InvalidStateError
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
-from time import perf_counter
 from typing import Any, Protocol
 
 from hiredis import PushNotification, Reader, pack_command
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout
+from store_core.pubsub import Subscriptions
 from store_redis.encoding import pack
 from store_redis.errors import copied, make, reply_error
+from store_redis.health import HealthCheck
 from store_redis.large import LARGE, LargeWrites, is_large, parts
 from store_redis.link import Link
+from store_redis.message_stream import MessageStream
+from store_redis.waiting import BusyPoll, Deadlines
 
 NOTHING = object()
 
 #: Types of most replies: none of them is an error or a push message.
 PLAIN = frozenset({bytes, str, int, float, bool, type(None), list, dict, set})
 
-#: How many times within one timeout the queue is checked: a reply times out between 1 and 1 1/8 times its time.
-TICKS = 8
-
-
 #: Commands that are written at once when they have gathered within one turn.
 CHUNK = 28
-
-#: Busy polling is given up when it was in vain this often more than it paid, and tried again after so many writes.
-PATIENCE, RETRY_AFTER = 8, 1024
 
 
 class Waiter(Protocol):
@@ -112,29 +109,30 @@ class MultiplexedLink(Link, asyncio.Protocol):
         busy_poll: Seconds for which the loop is kept awake while replies are due; 0 lets it sleep at once.
     """
 
+    # Of the class until they are needed: see ``waiting`` for why.
+    _last_words: StoreError | None = None
+    _stream: MessageStream | None = None
+
     def __init__(self, timeout: float = 0.0, encoding: str | None = None, busy_poll: float = 0.0) -> None:
         super().__init__(timeout)
         self._reader = self._make_reader(encoding)
+        self._health: HealthCheck | None = None
+        self.encoding = encoding
         self._transport: asyncio.Transport | None = None
         self._waiters: deque[Waiter] = deque()
         self._unsent: list[bytes] = []
         self._large = LargeWrites()
         self._paused = False
         self._received = 0
-        self._marks: deque[tuple[float, int]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_words: StoreError | None = None
         self._create_future = self.loop.create_future
-        self._busy_poll = busy_poll
-        self._polling_until = 0.0
-        self._polling = False
-        self._patience = PATIENCE
+        self._deadlines = Deadlines(self, timeout) if timeout else None
+        self._poll = BusyPoll(self, busy_poll) if busy_poll else None
 
     @staticmethod
-    def _make_reader(encoding: str | None) -> Reader:
+    def _make_reader(encoding: str | None, make_error: Callable[[str], ReplyError] = reply_error) -> Reader:
         return Reader(
             protocolError=_NotRESP,
-            replyError=reply_error,
+            replyError=make_error,
             encoding=encoding,
             notEnoughData=NOTHING,
         )
@@ -193,15 +191,43 @@ class MultiplexedLink(Link, asyncio.Protocol):
             self.loop.call_soon(self._flush)
         self._unsent.append(pack(args))
 
+    def listen(self, subscriptions: Subscriptions, on_push: Callable[[Any], None]) -> None:
+        super().listen(subscriptions, on_push)
+        if self._transport is not None:
+            # Not ``on_push`` itself: a health check looks there for its answer.
+            self._stream = MessageStream(self._reader, NOTHING, self, self._fail, subscriptions, self._push)
+            # uvloop chooses how it reads when it begins to.
+            self._transport.pause_reading()
+            self._transport.set_protocol(self._stream)
+            self._transport.resume_reading()
+
     def leave_bytes(self) -> None:
         self._reader.set_encoding(None)
+        self.encoding = None
 
     def load(self) -> int:
         return len(self._waiters)
 
+    def received(self) -> int:
+        """How many replies have come."""
+        return self._received
+
+    def heard(self) -> int:
+        """A number that grows with all that comes."""
+        return self._received + (self._stream.reads if self._stream is not None else 0)
+
+    def somebody_waits(self) -> bool:
+        """Whether the caller of the oldest command still waits for its reply."""
+        return bool(self._waiters) and not self._waiters[0].done()
+
+    def check_health(self, interval: float) -> None:
+        self._health = HealthCheck(self, interval, lambda reason: self._fail(make(ConnectionLost, reason)))
+
     def _flush(self) -> None:
         unsent = self._unsent
         if not unsent or self._transport is None:
+            if self.closed:
+                self.loop.call_soon(self._refuse_late)  # not within ``send``, whose caller still counts on the queue
             return
         if len(unsent[-1]) > LARGE:
             self.send = self._send_around  # type: ignore[method-assign]
@@ -227,32 +253,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
             transport.write(large.next_slice())
 
     def _await_replies(self) -> None:
-        if self.timeout and self._timer is None:
-            self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
-        if self._busy_poll and not self._polling:
-            self._keep_awake()
-
-    # Busy polling: a callback that schedules itself makes the loop look at its sockets instead of sleeping.
-
-    def _keep_awake(self) -> None:
-        if self._patience <= 0:
-            self._patience -= 1
-            if self._patience > -RETRY_AFTER:
-                return
-            self._patience = 1
-        self._polling = True
-        self._polling_until = perf_counter() + self._busy_poll
-        self.loop.call_soon(self._look_again)
-
-    def _look_again(self) -> None:
-        if not self._waiters:
-            self._polling = False
-            self._patience = min(self._patience + 1, PATIENCE)
-        elif perf_counter() < self._polling_until:
-            self.loop.call_soon(self._look_again)
-        else:
-            self._polling = False
-            self._patience -= 1
+        if self._deadlines is not None:
+            self._deadlines.start()
+        if self._poll is not None:
+            self._poll.start()
 
     # What the event loop calls.
 
@@ -321,6 +325,9 @@ class MultiplexedLink(Link, asyncio.Protocol):
             self._write_slices()
             if self._paused:
                 return
+        self._take_more()
+
+    def _take_more(self) -> None:
         writable, self.writable = self.writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
@@ -352,9 +359,11 @@ class MultiplexedLink(Link, asyncio.Protocol):
         if isinstance(error, _NotRESP):
             error = make(ConnectionLost, f"the server does not speak RESP: {error}")
         self.closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._last_words = error
+        if self._deadlines is not None:
+            self._deadlines.stop()
+        if self._health is not None:
+            self._health.stop()
         # A listening link has commands without waiters among the unsent; nobody waits for those.
         written = max(len(self._waiters) - len(self._unsent), 0)
         self._unsent.clear()
@@ -364,10 +373,20 @@ class MultiplexedLink(Link, asyncio.Protocol):
             if not waiter.done():
                 waiter.set_exception(copied(error) if index < written else self._not_sent(error))
         self.resume_writing()
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
         if self.on_lost is not None:
             self.on_lost(self)
+
+    def _refuse_late(self) -> None:
+        """Tell those whose commands came when the link had broken: a server can speak, and be cut off, before them."""
+        error = self._last_words or make(ConnectionLost, f"the connection to {self.address} was closed")
+        self._unsent.clear()
+        waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(self._not_sent(error))
 
     def _not_sent(self, error: StoreError) -> StoreError:
         failed = make(ConnectionFailed, f"{error}; the command was not sent")
@@ -384,27 +403,15 @@ class MultiplexedLink(Link, asyncio.Protocol):
             return
         # A server that turns a client away says why before it closes ("-ERR max number of clients reached").
         if isinstance(reply, ReplyError):
-            self._last_words = make(ConnectionLost, f"{self.address} turned the connection away: {reply}")
+            self._last_words = make(
+                ConnectionLost, f"{self.address or 'the server'} turned the connection away: {reply}"
+            )
             self._fail(self._last_words)
         else:
-            self._fail(make(ConnectionLost, f"{self.address} sent a reply that nobody asked for"))
+            self._fail(make(ConnectionLost, f"{self.address or 'the server'} sent a reply that nobody asked for"))
 
-    # Timeouts: one timer for the whole queue, running only while replies are due.
-
-    def _tick(self) -> None:
-        self._timer = None
-        waiters, marks = self._waiters, self._marks
-        if not waiters:
-            marks.clear()
-            return
-        now = self.loop.time()
-        marks.append((now, self._received + len(waiters)))
-        while marks and marks[0][0] <= now - self.timeout:
-            overdue = marks.popleft()[1] - self._received
-            self._time_out(max(overdue, 0))
-        self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
-
-    def _time_out(self, overdue: int) -> None:
+    def time_out(self, overdue: int) -> None:
+        """Give up the oldest replies that are due; they are dropped when they come."""
         for waiter in islice(self._waiters, overdue):
             if not waiter.done():
                 waiter.set_exception(make(Timeout, f"no reply from {self.address} within {self.timeout:g} s"))

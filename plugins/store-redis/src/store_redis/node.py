@@ -9,14 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from operator import methodcaller
+from typing import Any
 
 from store_core import ConnectionFailed
+from store_redis.blocking import Blocking
 from store_redis.dedicated import DedicatedLinks
 from store_redis.errors import make
 from store_redis.link import Link
 from store_redis.single_flight import SingleFlight
 
 _LOAD = methodcaller("load")
+
+#: Seconds for which a link is not given up for another: a server that is a replica on purpose is not dialled for
+#: each command that it refuses.
+KEPT = 1.0
 
 
 class Node:
@@ -32,6 +38,7 @@ class Node:
     Attributes:
         links: The shared links that are open.
         dedicated: Links for one caller at a time.
+        blocking: Runs blocking commands on those.
     """
 
     def __init__(
@@ -44,6 +51,8 @@ class Node:
     ) -> None:
         self.links: list[Link] = []
         self.dedicated = DedicatedLinks(open_link, dedicated)
+        self.blocking = Blocking(self.dedicated, self.shared)
+        self._leaving: set[Link] = set()
         self._open_link = open_shared or open_link
         self._connections = connections
         self._on_change = on_change
@@ -61,12 +70,23 @@ class Node:
             await self._open()
         return self.links[0] if len(self.links) == 1 else min(self.links, key=_LOAD)
 
+    def redial(self) -> None:
+        """Leave the links that are open: the next command opens others; callers on the old ones are served."""
+        for link in tuple(self.links):
+            if link.loop.time() - link.opened_at >= KEPT:
+                self.links.remove(link)
+                self._leaving.add(link)
+                self._leave(link)
+        self._changed()
+        self.dedicated.drop_idle()
+
     async def close(self) -> None:
         """Close every link; callers that wait get ``ConnectionLost``."""
+        await self.blocking.settle()
         await self._open.settled()
         links, self.links = self.links, []
         self._changed()
-        for link in links:
+        for link in (*links, *self._leaving):
             link.close()
         self.dedicated.close()
 
@@ -74,9 +94,11 @@ class Node:
         """Drop everything that belongs to an event loop that is gone."""
         links, self.links = self.links, []
         self._changed()
-        for link in links:
+        for link in (*links, *self._leaving):
             link.abandon()
+        self._leaving.clear()
         self._open.forget()
+        self.blocking.forget()
         self.dedicated.abandon()
 
     async def _open_missing(self) -> None:
@@ -95,7 +117,22 @@ class Node:
         if failures:
             raise failures[0]
 
+    def _leave(self, link: Link) -> None:
+        # Replies come in order: after this one nobody waits for another.
+        link.send(("PING",)).add_done_callback(lambda last: self._left(link, last))
+
+    def _left(self, link: Link, last: asyncio.Future[Any]) -> None:
+        if not last.cancelled():
+            last.exception()  # whatever it was, the server answered
+        if link.closed:
+            return
+        if link.load():
+            self._leave(link)
+        else:
+            link.close()
+
     def _on_lost(self, link: Link) -> None:
+        self._leaving.discard(link)
         if link in self.links:
             self.links.remove(link)
             self._changed()

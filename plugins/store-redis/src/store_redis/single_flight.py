@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from store_core import StoreError
 from store_redis.errors import copied
@@ -13,7 +14,8 @@ class SingleFlight:
     """Runs a coroutine function at most once at a time; who asks meanwhile waits for that run.
 
     It runs in a task of its own, so that a caller who is cancelled takes it from nobody else. When it fails, each
-    caller gets an error object of its own.
+    caller gets an error object of its own. Callers go on in the order in which they asked; each waits for a future of
+    its own, since a callback that one of ten thousand takes off a task again is looked for among all of theirs.
 
     Args:
         function: What to run.
@@ -22,15 +24,24 @@ class SingleFlight:
     def __init__(self, function: Callable[[], Awaitable[None]]) -> None:
         self._function = function
         self._task: asyncio.Task[None] | None = None
+        self._waiters: dict[asyncio.Future[None], None] = {}
 
     async def __call__(self) -> None:
         """Wait for the run that is under way, or for one that begins now."""
+        task = self._task
         # A task that is done may not have been forgotten yet; waiting for it would not even yield to the loop.
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-            self._task.add_done_callback(self._ended)
+        if task is None or task.done():
+            self._waiters = {}
+            task = self._task = asyncio.create_task(self._run())
+            task.add_done_callback(partial(self._ended, self._waiters))
+        waiters, waiter = self._waiters, task.get_loop().create_future()
+        waiters[waiter] = None
         try:
-            await asyncio.shield(self._task)
+            await waiter
+        finally:
+            waiters.pop(waiter, None)
+        try:
+            task.result()
         except StoreError as error:
             raise copied(error) from error.__cause__
 
@@ -46,7 +57,10 @@ class SingleFlight:
     async def _run(self) -> None:
         await self._function()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, waiters: dict[asyncio.Future[None], None], task: asyncio.Task[None]) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
         if task is self._task:
             self._task = None
         if not task.cancelled():

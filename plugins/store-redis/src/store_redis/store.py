@@ -9,15 +9,18 @@ it: no connection yet, an option, a namespace, a full buffer, a name that was no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from store_core import (
     DSN,
     ArgumentError,
     Capability,
     Command,
+    ConnectionFailed,
     DSNError,
     ExtensionError,
     PubSub,
@@ -31,6 +34,7 @@ from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
 from store_redis.cache import MISSING, Cache, Question
+from store_redis.collected import check_collected, first_refusal
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
 from store_redis.connection import (
     RedisConnection,
@@ -38,28 +42,31 @@ from store_redis.connection import (
     in_encoding,
     send,
     until_writable,
-    wait_blocking,
     within,
 )
-from store_redis.dedicated import DedicatedLinks
 from store_redis.dial import Dialer, is_unix
-from store_redis.errors import make
-from store_redis.keyspecs import read_table
+from store_redis.errors import make, was_not_sent
+from store_redis.keyspecs import CommandKeys, only_reads, read_table
 from store_redis.link import Link
 from store_redis.namespace import Namespace
 from store_redis.node import Node, lost_at_once
 from store_redis.parameters import PARAMETERS
+from store_redis.retry import FAILURES, Commands, Retry, nothing_ran
 from store_redis.single_flight import SingleFlight
 from store_redis.subscriber import RedisSubscriber
 from store_redis.tracking import TURN_DUE, Tracking, normal
+from store_redis.watch import RedisWatch
 
 if TYPE_CHECKING:
     import redis.asyncio
     from redis.asyncio.connection import AbstractConnection
 
     from store_core.store import Server
+    from store_redis.client import StoreRedis
 
 _FLUSH_BATCH = 1000
+
+T = TypeVar("T")
 
 
 class RedisStore(Store):
@@ -83,12 +90,14 @@ class RedisStore(Store):
             self.open_link, params["connections"], params["dedicated"], self._links_changed, self._open_shared
         )
         self._tracking = self._make_tracking(params)
-        self._learn = SingleFlight(self._learn_keys)
+        self._learn = SingleFlight(self._learn_table)
+        self._retry = Retry(params, self._only_read, self.redial)
         # Connections that the store itself is opening; closing the store ends them.
         self._dials: set[asyncio.Timeout] = set()
         self._subscriber: RedisSubscriber | None = None
+        self._table: Mapping[str, CommandKeys] | None = None
         self._keys: Namespace | None = None
-        self._client: redis.asyncio.Redis | None = None
+        self._client: StoreRedis | None = None
 
     @classmethod
     def path_parameters(cls, dsn: DSN) -> Mapping[str, str]:
@@ -131,27 +140,32 @@ class RedisStore(Store):
             and link.thread == get_ident()
             and link.loop_runs()
         ):
-            return await link.send(args)
+            try:
+                return await link.send(args)
+            except FAILURES as error:
+                return await self.go_on(error, args)
         return await self._execute(args, timeout)
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
-        link = watch.link if isinstance(watch, RedisWatch) else await self._shared_link()
         for command in commands:
-            _check_queued(command)
+            check_collected(command, "a transaction")
         prepared = await self._prepare_all(commands)
-        replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
-        executed = replies[-1]
-        if executed is None:
-            raise make(TransactionAborted, "a watched key changed; nothing was run")
-        if isinstance(executed, ReplyError):
-            raise _first_refusal(commands, replies[1:-1], executed)
-        return self._restore_all(commands, executed)
+        if isinstance(watch, RedisWatch):
+            # What is watched is watched on that connection: no other can take its place.
+            replies = await self._transact_on(watch.link, commands, prepared)
+        else:
+            attempt = partial(self._on_shared, lambda link: self._transact_on(link, commands, prepared))
+            replies = await self._retry.run(attempt, prepared)
+        return self._restore_all(commands, replies)
 
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         self.check_open()
         if self._subscriber is None:
-            self._subscriber = RedisSubscriber(self)
+            self._subscriber = self._make_subscriber()
         return PubSub(self._subscriber, make_codec(protocol, self.encoding, self.params["decode_responses"]), limit)
+
+    def _make_subscriber(self) -> RedisSubscriber:
+        return RedisSubscriber(self)
 
     # What is built on them.
 
@@ -159,9 +173,12 @@ class RedisStore(Store):
         # An extension that wraps execute sees every command, so each goes through it.
         plain = "execute" not in self.__dict__ and not any(command.options for command in commands)
         if not plain or any(not command.args or route(command.args) != SHARED for command in commands):
+            for command in commands:
+                check_collected(command, "a pipeline")
             return await super().execute_pipeline(commands)
-        prepared = await self._prepare_all(commands)
-        replies = await self._send_batch(await self._shared_link(), prepared)
+        if not commands:
+            return []
+        replies = await self._pipeline(commands)
         return self._restore_all(commands, replies)
 
     async def watch(self, *keys: Any) -> RedisWatch:
@@ -180,10 +197,13 @@ class RedisStore(Store):
         """A ``redis.asyncio.Redis`` whose commands travel through ``execute``; closed with the store."""
         self.check_open()
         if self._client is None:
-            from store_redis.client import make_client  # redis-py takes 0.2 s to import
-
-            self._client = make_client(self)
+            self._client = self._make_client()
         return self._client
+
+    def _make_client(self) -> StoreRedis:
+        from store_redis.client import make_client  # redis-py takes 0.2 s to import
+
+        return make_client(self)
 
     async def ping(self) -> bool:
         return await self.execute("PING") in (b"PONG", "PONG")
@@ -192,9 +212,17 @@ class RedisStore(Store):
         if not self.namespace:
             await self.execute("FLUSHDB")
             return
+        self.bind()
+        async with self._undecoded_link() as link:
+            await self._flush_server(link)
+
+    async def _flush_server(self, link: Link) -> None:
+        """Delete the namespace's keys of the server to which a link leads, one whose replies stay bytes."""
         cursor: Any = b"0"
         while True:
-            cursor, keys = await self.execute("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+            # Keys need not be text.
+            scan = ("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+            cursor, keys = self.restore(scan, await send(link, await self.prepare(scan)))
             if keys:
                 await self.execute("UNLINK", *keys)
             if int(cursor) == 0:
@@ -256,6 +284,9 @@ class RedisStore(Store):
             self.check_open()
         if link.closed:
             raise lost_at_once(link)
+        if self.params["health_check"]:
+            # Not on a connection of a caller's own, where a PING would be part of what the caller does (MULTI).
+            link.check_health(self.params["health_check"])
         return link
 
     async def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -296,24 +327,56 @@ class RedisStore(Store):
 
     def redis_connection(self) -> tuple[type[AbstractConnection], dict[str, Any]]:
         """redis-py's connection class for this store's address, and its arguments."""
-        from store_redis.client import connection_kind
+        from store_redis.pool import connection_kind
 
         return connection_kind(self)
 
     async def execute_raw(self, *args: Any) -> Any:
         """Run a command as it stands: no namespace, no extension."""
-        return await send(await self._shared_link(), args)
+        attempt = partial(self._on_shared, lambda link: send(link, args))
+        return await self._retry.run(attempt, (args,))
+
+    async def go_on(self, error: StoreError, args: tuple[Any, ...]) -> Any:
+        """What follows when a shared command of the hot path has failed: another attempt, or the error."""
+        if was_not_sent(error) and not self._closed:
+            return await self._execute(args, None)
+        return await self._retry.again(error, partial(self._run, SHARED, args), (args,))
+
+    async def run_blocking(self, link: Link, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """Run a blocking command on a caller's own connection."""
+        return await self._node.blocking.run_on(link, args, timeout, lambda: None)
+
+    def redial(self) -> None:
+        """Leave the connections that are open; the next command opens others."""
+        self._node.redial()
 
     async def execute_undecoded(self, args: tuple[Any, ...]) -> Any:
         """Run a command whose reply stays bytes whatever ``decode_responses`` says."""
-        prepared = await self.prepare(args)
-        async with self._node.dedicated.lend() as link:
+        if not self.params["decode_responses"]:
+            return await self.execute(*args)
+        self.bind()
+        return await self._retry.run(partial(self._run_undecoded, args), (args,))
+
+    async def take_undecoded(self) -> RedisWatch:
+        """A connection of one's own whose replies stay bytes; release it, and it is closed."""
+        self.bind()
+        link = await self._node.dedicated.take()
+        link.leave_bytes()
+        return RedisWatch(self._node.dedicated, link, changed=True)
+
+    def names_parameter(self, name: str) -> bool:
+        """Whether the parameter was given, in the connection string or beside it, rather than left to its default."""
+        return any(given == name for given, _ in self._dsn.query)
+
+    @asynccontextmanager
+    async def _undecoded_link(self) -> AsyncIterator[Link]:
+        # Not a dedicated one: callers that block may hold all of those for ever.
+        link = await self.open_link()
+        try:
             link.leave_bytes()
-            try:
-                return await send(link, prepared)
-            finally:
-                # The next caller of this link may want its replies decoded.
-                link.close()
+            yield link
+        finally:
+            link.close()
 
     # The slow path.
 
@@ -332,10 +395,13 @@ class RedisStore(Store):
         link = None if timeout is not None else self._direct_link(tracking, args)
         # Who reads after this call without awaiting it is behind it on the connection, not in front of it in memory.
         tracking.wrote(args)
-        if link is not None:
-            return await link.send(args)
         try:
-            return await self._execute_sent(args, timeout)
+            if link is None:
+                return await self._execute_sent(args, timeout)
+            try:
+                return await link.send(args)
+            except FAILURES as error:
+                return await self.go_on(error, args)
         except ReplyError as error:
             # A script that fails half-way has written the first half.
             self.restore(args, error)
@@ -347,13 +413,19 @@ class RedisStore(Store):
             return await self._execute_sent(args, timeout)
         link = None if timeout is not None else self._direct_link(tracking, question)
         if link is not None and question is args:
-            return await tracking.read(link, question, question, False)
+            try:
+                return await tracking.read(link, question, question, False)
+            except FAILURES as error:
+                attempt = partial(self._read_from_server, tracking, question, False)
+                if was_not_sent(error) and not self._closed:
+                    return await self._retry.run(attempt, (question,))
+                return await self._retry.again(error, attempt, (question,))
         if question is not args and (reply := tracking.find(question, turned=True)) is not MISSING:
             return reply
         self.bind()
-        if timeout is None:
-            return await self._read_from_server(tracking, question, False)
-        return await within(timeout, self.dialer.address, self._read_from_server(tracking, question, True))
+        attempt = partial(self._read_from_server, tracking, question, timeout is not None)
+        running = self._retry.run(attempt, (question,))
+        return await (running if timeout is None else within(timeout, self.dialer.address, running))
 
     def _direct_link(self, tracking: Tracking, args: tuple[Any, ...]) -> Link | None:
         """The shared link when nothing stands between a caller and it, as in ``execute``."""
@@ -372,9 +444,12 @@ class RedisStore(Store):
 
     async def _read_from_server(self, tracking: Tracking, question: Question, patient: bool) -> Any:
         prepared = await self.prepare(question)
-        link = await self._node.shared()
-        await until_writable(link, 0 if patient else link.timeout)
-        return await tracking.read(link, question, prepared, patient)
+
+        async def read(link: Link) -> Any:
+            await until_writable(link, 0 if patient else link.timeout)
+            return await tracking.read(link, question, prepared, patient)
+
+        return await self._on_shared(read)
 
     async def _execute_sent(self, args: tuple[Any, ...], timeout: float | None) -> Any:
         check_timeout(timeout)
@@ -385,18 +460,74 @@ class RedisStore(Store):
             raise Unsupported(f"store.execute of {self.name}", upper(args[0]), instead(args))
         self.bind()
         if timeout is None:
-            return await self._run(kind, args)
+            return await self._retry.run(partial(self._run, kind, args), (args,))
         # A caller's own time covers all that it waits for: a connection, its turn, the reply.
-        return await within(timeout, self.dialer.address, self._run(kind, args, 0))
+        running = self._retry.run(partial(self._run, kind, args, 0), (args,))
+        return await within(timeout, self.dialer.address, running)
 
     async def _run(self, kind: int, args: tuple[Any, ...], timeout: float | None = None) -> Any:
         prepared = await self.prepare(args)
         if kind == BLOCKING:
-            async with self._node.dedicated.lend() as link:
-                reply = await wait_blocking(link, prepared, timeout)
+            reply = await self._node.blocking.run(prepared, timeout, self.namespace)
         else:
-            reply = await send(await self._shared_link(), prepared, timeout)
+            reply = await self._on_shared(lambda link: send(link, prepared, timeout))
         return self.restore(args, reply)
+
+    async def _on_shared(self, use: Callable[[Link], Awaitable[T]]) -> T:
+        """Use a shared link; once more where it broke, after having been good, before anything was sent."""
+        link = await self._shared_link()
+        try:
+            return await use(link)
+        except ConnectionFailed as error:
+            if self._closed or not was_not_sent(error):
+                raise
+        return await use(await self._shared_link())
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        prepared = await self._prepare_all(commands)
+        replies: list[Any] = []
+
+        async def attempt() -> list[Any]:
+            replies.clear()
+            replies.extend(await self._on_shared(lambda link: self._send_batch(link, prepared)))
+            if nothing_ran(replies):
+                raise replies[0]
+            return replies
+
+        try:
+            return await self._retry.run(attempt, prepared)
+        except ReplyError:
+            if not replies:
+                raise  # the server refused the connection, not the commands
+            return replies
+
+    async def _transact_on(self, link: Link, commands: Sequence[Command], prepared: list[tuple[Any, ...]]) -> list[Any]:
+        return self._executed(commands, await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)]))
+
+    def _executed(self, commands: Sequence[Command], replies: Sequence[Any]) -> list[Any]:
+        """The replies of a transaction's commands, from those to MULTI, the commands and EXEC."""
+        executed: list[Any] | ReplyError | None = replies[-1]
+        if executed is None:
+            raise make(TransactionAborted, "a watched key changed; nothing was run")
+        if isinstance(executed, ReplyError):
+            raise first_refusal(commands, replies[1:-1], executed)
+        return executed
+
+    async def _only_read(self, commands: Commands) -> bool:
+        if self._table is None:
+            await self._learn()
+        assert self._table is not None
+        return all(only_reads(args, self._table) for args in commands)
+
+    async def _run_undecoded(self, args: tuple[Any, ...]) -> Any:
+        prepared = await self.prepare(args)
+        async with self._node.dedicated.lend() as link:
+            link.leave_bytes()
+            try:
+                return self.restore(args, await send(link, prepared))
+            finally:
+                # The next caller of this link may want its replies decoded.
+                link.close()
 
     async def _prepare_all(self, commands: Sequence[Command]) -> list[tuple[Any, ...]]:
         if not self.namespace and self.encoding == "utf-8":
@@ -447,53 +578,17 @@ class RedisStore(Store):
     def _as_sent(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return self.prefixed(in_encoding(args, self.encoding))
 
-    async def _learn_keys(self) -> None:
-        async with self._node.dedicated.lend() as link:
-            link.leave_bytes()
-            try:
-                table = read_table(await send(link, ("COMMAND",)))
-            finally:
-                link.close()
-        self._keys = Namespace(self.namespace, self.encoding, table)
+    async def _learn_table(self) -> None:
+        async with self._undecoded_link() as link:
+            self._table = read_table(await send(link, ("COMMAND",)))
+        if self.namespace:
+            self._keys = Namespace(self.namespace, self.encoding, self._table)
 
     def _abandon(self) -> None:
         self._node.abandon()
         self._learn.forget()
         self._dials.clear()
-        self._client = None
+        if self._client is not None:
+            self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
-
-
-class RedisWatch:
-    """The connection on which keys are watched."""
-
-    def __init__(self, dedicated: DedicatedLinks, link: Link) -> None:
-        self.link = link
-        self._dedicated = dedicated
-
-    async def release(self) -> None:
-        """Stop watching and give the connection back; harmless after the transaction ran."""
-        link = self.link
-        if link.closed or link.load():
-            # A reply is still under way: nobody else may get it.
-            link.close()
-        else:
-            # Nobody waits for the reply; the next user's command stands behind it in any case.
-            link.send(("UNWATCH",)).cancel()
-        self._dedicated.give_back(link)
-
-
-def _check_queued(command: Command) -> None:
-    if not command.args:
-        raise make(ArgumentError, "a command has a name")
-    if route(command.args) == REFUSED:
-        raise Unsupported("a transaction", upper(command.args[0]))
-
-
-def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
-    for index, reply in enumerate(queued):
-        if isinstance(reply, ReplyError):
-            reply.add_note(f"in command {index + 1} of {len(queued)} ({commands[index].name}); nothing was run")
-            return reply
-    return executed

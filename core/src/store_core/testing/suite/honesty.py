@@ -17,6 +17,7 @@ from store_core.testing.section import Section
 _RESTS_ON = {
     Capability.WATCH: Capability.TRANSACTIONS,
     Capability.PATTERNS: Capability.PUBSUB,
+    Capability.SHARDED: Capability.PUBSUB,
     Capability.RECEIVERS: Capability.PUBSUB,
     Capability.BLOCKING: Capability.EXECUTE,
     Capability.PIPELINE: Capability.EXECUTE,
@@ -83,6 +84,12 @@ async def _patterns(tests: HonestyTests, store: Store) -> bool:
     return True
 
 
+async def _sharded(tests: HonestyTests, store: Store) -> bool:
+    async with store.pubsub() as pubsub:
+        await pubsub.ssubscribe(_name())
+    return True
+
+
 async def _receivers(tests: HonestyTests, store: Store) -> bool:
     name = _name()
     async with store.pubsub() as pubsub:
@@ -130,7 +137,12 @@ async def _client(tests: HonestyTests, store: Store) -> bool:
 async def _start(tests: HonestyTests, store: Store) -> bool:
     if not store._dsn.hosts and Capability.START not in store.capabilities:
         return False  # a form without an address has nothing to start, whatever its class inherits
-    return _overrides(store, "start_server")
+    if Capability.START in store.capabilities or not _overrides(store, "start_server"):
+        return _overrides(store, "start_server")
+    # A form that cannot be started refuses what its class inherits.
+    server = await type(store).start_server(store._dsn, store.params)
+    await server.stop()
+    return True
 
 
 async def _pipeline(tests: HonestyTests, store: Store) -> bool:
@@ -158,6 +170,7 @@ _PROBES: dict[Capability, Callable[[HonestyTests, Store], Awaitable[bool]]] = {
     Capability.WATCH: _watch,
     Capability.PUBSUB: _pubsub,
     Capability.PATTERNS: _patterns,
+    Capability.SHARDED: _sharded,
     Capability.RECEIVERS: _receivers,
     Capability.BLOCKING: _blocking,
     Capability.NAMESPACE: _namespace,

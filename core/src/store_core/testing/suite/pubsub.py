@@ -210,3 +210,48 @@ class PatternTests(Section, section="patterns", needs=[Capability.PUBSUB, Capabi
             await pubsub.publish(f"{channel}-left", "not for us")
             await pubsub.publish(f"{channel}-kept", "for us")
             assert await anext(aiter(pubsub)) == Message(f"{channel}-kept", b"for us")
+
+
+class ShardedTests(Section, section="sharded", needs=[Capability.PUBSUB, Capability.SHARDED]):
+    """``pubsub.ssubscribe`` and ``pubsub.spublish``."""
+
+    async def test_every_message_after_ssubscribe_arrives_in_order(self, store: Store, key: Key) -> None:
+        channel = key("shard")
+        async with store.pubsub() as pubsub:
+            await pubsub.ssubscribe(channel)
+            for number in range(50):
+                await pubsub.spublish(channel, number)
+            messages = aiter(pubsub)
+            got = [await anext(messages) for _ in range(50)]
+        assert got == [Message(channel, b"%d" % number) for number in range(50)]
+
+    async def test_shard_channels_and_channels_do_not_meet(self, store: Store, key: Key) -> None:
+        name = key("name")
+        async with store.pubsub() as sharded, store.pubsub() as plain:
+            await sharded.ssubscribe(name)
+            await plain.subscribe(name)
+            await sharded.spublish(name, "for the shard")
+            await sharded.publish(name, "for all")
+            await sharded.spublish(name, "last")
+            await sharded.publish(name, "last")
+            assert await received(sharded, 2) == [b"for the shard", b"last"]
+            assert await received(plain, 2) == [b"for all", b"last"]
+
+    async def test_channels_of_any_shard_are_subscribed_at_once(self, store: Store, key: Key) -> None:
+        names = [key(f"shard-{number}") for number in range(20)]
+        async with store.pubsub() as pubsub:
+            await pubsub.ssubscribe(*names)
+            for name in names:
+                await pubsub.spublish(name, name)
+            messages = aiter(pubsub)
+            got = {(await anext(messages)).channel for _ in names}
+        assert got == set(names)
+
+    async def test_an_unsubscribed_shard_channel_is_silent_and_the_others_go_on(self, store: Store, key: Key) -> None:
+        left, kept = key("left"), key("kept")
+        async with store.pubsub() as pubsub:
+            await pubsub.ssubscribe(left, kept)
+            await pubsub.sunsubscribe(left)
+            await pubsub.spublish(left, "not for us")
+            await pubsub.spublish(kept, "for us")
+            assert await received(pubsub, 1) == [b"for us"]

@@ -16,7 +16,7 @@ from store_core.testing.suite.life import LifeCycleTests
 from store_core.testing.suite.network import NetworkFailureTests
 from store_core.testing.suite.pipeline import PipelineTests
 from store_core.testing.suite.places import DatabaseTests, FlushTests, NamespaceTests
-from store_core.testing.suite.pubsub import PatternTests, PubSubTests, ReceiverTests
+from store_core.testing.suite.pubsub import PatternTests, PubSubTests, ReceiverTests, ShardedTests
 from store_core.testing.suite.secrets import SecretTests
 from store_core.testing.suite.transactions import TransactionTests
 from store_core.testing.suite.watch import WatchTests
@@ -38,6 +38,7 @@ class StoreTests(
     BlockingTests,
     ChannelsTests,
     PatternTests,
+    ShardedTests,
     ReceiverTests,
     PubSubTests,
     WatchTests,

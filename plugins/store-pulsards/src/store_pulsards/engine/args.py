@@ -62,6 +62,16 @@ def timeout(text: bytes) -> float:
     return seconds
 
 
+def timeout_milliseconds(text: bytes, now: int) -> float:
+    """Whole milliseconds to wait from ``now`` (ms) on, as seconds; 0 is forever."""
+    milliseconds = integer(text, error=replies.timeout_not_an_integer)
+    if milliseconds < 0:
+        raise replies.timeout_negative()
+    if milliseconds > MAX_INT - now:
+        raise replies.timeout_out_of_range()
+    return milliseconds / 1000
+
+
 def options(
     args: Sequence[bytes],
     flags: Set[bytes] = frozenset(),

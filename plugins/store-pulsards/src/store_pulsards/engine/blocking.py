@@ -8,7 +8,7 @@ that CLIENT PAUSE holds up waits for no key: its command is run when the pause e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from store_pulsards.engine.replies import NO_REPLY, ErrorReply, Reply
 from store_pulsards.engine.table import WRITE, CommandSpec
@@ -22,10 +22,23 @@ class Blocked:
     """One client that waits.
 
     ``retry`` gives the reply, or None when there is still nothing. ``deadline`` is a time (s) of the engine's clock;
-    None waits forever. ``overdue`` gives the reply when the deadline has come.
+    None waits forever. ``overdue`` gives the reply when the deadline has come. Where there is a ``kind``, only a key
+    of that type serves; ``needs_key`` is False for a client that wants to know when its key is gone, or became
+    something else.
     """
 
-    __slots__ = ("database", "deadline", "keys", "muted", "overdue", "postponed", "retry", "session")
+    __slots__ = (
+        "database",
+        "deadline",
+        "keys",
+        "kind",
+        "muted",
+        "needs_key",
+        "overdue",
+        "postponed",
+        "retry",
+        "session",
+    )
 
     def __init__(
         self,
@@ -37,6 +50,8 @@ class Blocked:
         overdue: Callable[[], Reply],
         *,
         postponed: bool = False,
+        kind: type[Any] | None = None,
+        needs_key: bool = True,
     ) -> None:
         self.session = session
         self.database = database
@@ -44,6 +59,8 @@ class Blocked:
         self.deadline = deadline
         self.retry = retry
         self.overdue = overdue
+        self.kind = kind
+        self.needs_key = needs_key
         self.postponed = postponed  # held up by CLIENT PAUSE, not by a key
         self.muted = False  # CLIENT REPLY: the reply is not wanted
 
@@ -84,8 +101,9 @@ def serve(keyspace: Keyspace) -> None:
         database, key = next(iter(ready))
         del ready[database, key]
         for blocked in tuple(database.waiters.get(key, ())):
-            if key not in database.data:
-                break
+            value = database.data.get(key)
+            if blocked.needs_key and (value is None or (blocked.kind is not None and type(value) is not blocked.kind)):
+                continue
             reply = _attempt(blocked)
             if reply is not None:
                 leave(blocked)

@@ -28,6 +28,8 @@ FACTS: Final[dict[bytes, bytes]] = {
     b"set-max-intset-entries": b"512",
     b"set-max-listpack-entries": b"128",
     b"set-max-listpack-value": b"64",
+    b"stream-node-max-bytes": b"4096",
+    b"stream-node-max-entries": b"100",
     b"tcp-keepalive": b"0",
     b"timeout": b"0",
     b"unixsocket": b"",

@@ -7,7 +7,7 @@ it changes, it tells with ``notify``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from store_pulsards.engine import args, replies
 from store_pulsards.engine.blocking import Blocked, wait
@@ -116,6 +116,13 @@ class Context:
         if self.keyspace.observers:
             self.db.wake(key)
 
+    def announce(self, event: str, key: bytes) -> None:
+        """Tell of what is not a change of the value (that of a consumer group): it spoils no transaction."""
+        keyspace = self.keyspace
+        keyspace.dirty += 1
+        if keyspace.listener is not None:
+            keyspace.listener(self.db, event, key)
+
     def watch(self, key: bytes) -> None:
         """Spoil the next transaction of this client when the key is touched."""
         db = self.db
@@ -154,6 +161,9 @@ class Context:
         timeout: float,
         retry: Callable[[], Reply | None],
         overdue: Reply = NULL_ARRAY,
+        *,
+        kind: type[Any] | None = None,
+        needs_key: bool = True,
     ) -> Reply:
         """Wait for keys; to be returned by the handler.
 
@@ -162,9 +172,11 @@ class Context:
             timeout: Seconds; 0 waits forever.
             retry: Gives the reply, or None when there is still nothing. An ``ErrorReply`` that it raises is the reply.
             overdue: The reply when the time is over; in a transaction, at once.
+            kind: Only a key of that type is worth a ``retry``.
+            needs_key: Without it, so is a key that is gone, or became something else.
         """
         if not self.may_block:
             return overdue
         deadline = self.now / 1000 + timeout if timeout else None
-        wait(Blocked(self.session, self.db, keys, deadline, retry, lambda: overdue))
+        wait(Blocked(self.session, self.db, keys, deadline, retry, lambda: overdue, kind=kind, needs_key=needs_key))
         return BLOCKED

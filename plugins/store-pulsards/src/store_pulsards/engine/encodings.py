@@ -36,7 +36,7 @@ def of_hash(value: dict[bytes, bytes]) -> bytes:
 def of_list(value: deque[bytes]) -> bytes:
     size = LISTPACK_FRAME
     for element in value:
-        size += _entry_size(element)
+        size += entry_size(element)
         if size > LISTPACK_BYTES:
             return b"quicklist"
     return b"listpack"
@@ -64,10 +64,15 @@ def _small(elements: Collection[bytes], entries: int) -> bool:
     return len(elements) <= entries and all(len(element) <= LISTPACK_VALUE for element in elements)
 
 
-def _entry_size(element: bytes) -> int:
+def entry_size(element: bytes) -> int:
     """Bytes in a listpack: the header, the text or number, and the length again for walking backwards."""
     size = _integer_size(int(element)) if is_integer(element) else len(element) + _header_size(len(element))
-    return size + 1 + sum(size >= 1 << 7 * more for more in range(1, 5))
+    return size + 1 if size < 128 else size + 1 + sum(size >= 1 << 7 * more for more in range(1, 5))
+
+
+def number_size(number: int) -> int:
+    """Bytes in a listpack of a number of 64 bits that is written as such."""
+    return _integer_size(number) + 1
 
 
 def _header_size(length: int) -> int:

@@ -123,7 +123,7 @@ class Engine:
                     reply = spec.handler(session.context, *args[1:])
         except ErrorReply as error:
             self.failed += 1
-            reply = error.with_traceback(None)
+            reply = error.answer(args)
         if keyspace.ready:
             blocking.serve(keyspace)
         return reply

@@ -37,7 +37,7 @@ class ValueType:
     name: bytes
     copy: Callable[[Value], Value]
     encoding: Callable[[Value], bytes]
-    elements: Callable[[Value], Iterable[bytes]]  # for MEMORY USAGE
+    elements: Callable[[Value], Iterable[Any]]  # for MEMORY USAGE
 
 
 TYPES: Final[dict[type[Value], ValueType]] = {}
@@ -230,5 +230,9 @@ class Database:
                 session.watched[self, key] = False  # was over when it was watched, and now it is gone: no change
             else:
                 session.spoiled = True
+        self.signal(key)
+
+    def signal(self, key: bytes) -> None:
+        """Note a key for the clients that wait for it."""
         if key in self.waiters:
             self.keyspace.ready[self, key] = None

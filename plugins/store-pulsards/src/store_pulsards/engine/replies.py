@@ -28,6 +28,10 @@ class Pairs(list[Any]):
     """(member, score) or (field, value) tuples: RESP3 an array of two-element arrays, RESP2 flat."""
 
 
+class Keyed(list[Any]):
+    """(key, value) tuples: RESP3 a map, in which a key may come twice; RESP2 an array of two-element arrays."""
+
+
 class Push(list[Any]):
     """A message that nobody asked for (pub/sub): RESP3 ``>``, RESP2 an array."""
 
@@ -74,6 +78,19 @@ class ErrorReply(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def answer(self, args: Sequence[bytes]) -> ErrorReply:
+        """What the client gets who sent these arguments."""
+        return self.with_traceback(None)
+
+
+class WrongSubcommand(ErrorReply):
+    """A subcommand's arguments make no sense; the error has the subcommand as the client wrote it."""
+
+    def answer(self, args: Sequence[bytes]) -> ErrorReply:
+        return ErrorReply(
+            f"ERR unknown subcommand or wrong number of arguments for '{show(args[1][:128])}'. Try {self.message} HELP."
+        )
 
 
 def wrong_type() -> ErrorReply:
@@ -138,6 +155,10 @@ def show(text: bytes) -> str:
 
 def timeout_not_a_float() -> ErrorReply:
     return ErrorReply("ERR timeout is not a float or out of range")
+
+
+def timeout_not_an_integer() -> ErrorReply:
+    return ErrorReply("ERR timeout is not an integer or out of range")
 
 
 def timeout_out_of_range() -> ErrorReply:
@@ -613,3 +634,141 @@ def withscores_with_bylex() -> ErrorReply:
 
 def scan_option_of_another(option: str, command: str) -> ErrorReply:
     return ErrorReply(f"ERR {option} option can only be used in {command}")
+
+
+# Streams
+
+
+def invalid_stream_id() -> ErrorReply:
+    return ErrorReply("ERR Invalid stream ID specified as stream command argument")
+
+
+def invalid_interval(end: str) -> ErrorReply:
+    return ErrorReply(f"ERR invalid {end} ID for the interval")
+
+
+def xadd_zero() -> ErrorReply:
+    return ErrorReply("ERR The ID specified in XADD must be greater than 0-0")
+
+
+def xadd_too_small() -> ErrorReply:
+    return ErrorReply("ERR The ID specified in XADD is equal or smaller than the target stream top item")
+
+
+def xadd_exhausted() -> ErrorReply:
+    return ErrorReply("ERR The stream has exhausted the last possible ID, unable to add more items")
+
+
+def entry_too_large() -> ErrorReply:
+    return ErrorReply("ERR Elements are too large to be stored")
+
+
+def two_trimmings() -> ErrorReply:
+    return ErrorReply("ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
+
+
+def trimming_negative(option: str) -> ErrorReply:
+    return ErrorReply(f"ERR The {option} argument must be >= 0.")
+
+
+def limit_without_trimming() -> ErrorReply:
+    return ErrorReply("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
+
+
+def limit_of_exact_trimming() -> ErrorReply:
+    return ErrorReply("ERR syntax error, LIMIT cannot be used without the special ~ option")
+
+
+def xtrim_without_trimming() -> ErrorReply:
+    return ErrorReply("ERR syntax error, XTRIM must be called with a trimming strategy")
+
+
+def xsetid_below_given_deleted() -> ErrorReply:
+    return ErrorReply("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
+
+
+def xsetid_below_deleted() -> ErrorReply:
+    return ErrorReply("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
+
+
+def xsetid_below_top() -> ErrorReply:
+    return ErrorReply("ERR The ID specified in XSETID is smaller than the target stream top item")
+
+
+def xsetid_entries_added() -> ErrorReply:
+    return ErrorReply("ERR The entries_added specified in XSETID is smaller than the target stream length")
+
+
+def entries_added_negative() -> ErrorReply:
+    return ErrorReply("ERR entries_added must be positive")
+
+
+def entries_read_negative() -> ErrorReply:
+    return ErrorReply("ERR value for ENTRIESREAD must be positive or -1")
+
+
+def unbalanced_streams(command: str, symbol: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR Unbalanced '{command}' list of streams: for each stream key an ID or '{symbol}' must be specified."
+    )
+
+
+def only_in_xreadgroup(option: str) -> ErrorReply:
+    return ErrorReply(f"ERR The {option} option is only supported by XREADGROUP. You called XREAD instead.")
+
+
+def xreadgroup_without_group() -> ErrorReply:
+    return ErrorReply("ERR Missing GROUP option for XREADGROUP")
+
+
+def meaningless_in_xreadgroup(symbol: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR The {symbol} ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+        "consumer by specifying a proper ID, or use the > ID to get new messages. "
+        f"The {symbol} ID would just return an empty result set."
+    )
+
+
+def new_entries_in_xread() -> ErrorReply:
+    return ErrorReply(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+    )
+
+
+def no_group_to_read(key: bytes, group: bytes) -> ErrorReply:
+    return ErrorReply(f"{no_group(key, group).message} in XREADGROUP with GROUP option")
+
+
+def no_group(key: bytes, group: bytes) -> ErrorReply:
+    return ErrorReply(f"NOGROUP No such key '{show(key)}' or consumer group '{show(group)}'")
+
+
+def no_group_of_key(key: bytes, group: bytes) -> ErrorReply:
+    return ErrorReply(f"NOGROUP No such consumer group '{show(group)}' for key name '{show(key)}'")
+
+
+def group_exists() -> ErrorReply:
+    return ErrorReply("BUSYGROUP Consumer Group name already exists")
+
+
+def xgroup_without_key() -> ErrorReply:
+    return ErrorReply(
+        "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
+        "option to create an empty stream automatically."
+    )
+
+
+def invalid_min_idle_time(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR Invalid min-idle-time argument for {command}")
+
+
+def xclaim_argument(option: str) -> ErrorReply:
+    return ErrorReply(f"ERR Invalid {option} option argument for XCLAIM")
+
+
+def xclaim_option(option: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unrecognized XCLAIM option '{show(option)}'")
+
+
+def xautoclaim_count() -> ErrorReply:
+    return ErrorReply("ERR COUNT must be > 0")

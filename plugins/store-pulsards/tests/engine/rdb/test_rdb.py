@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store_pulsards.engine.members import Members
@@ -14,6 +14,8 @@ from store_pulsards.engine.rdb.codec import Reader, write_length, write_string
 from store_pulsards.engine.rdb.crc64 import crc64
 from store_pulsards.engine.rdb.errors import PayloadError, RdbError
 from store_pulsards.engine.sorted_set import SortedSet
+from store_pulsards.engine.stream import Stream
+from store_pulsards.engine.stream_groups import Group
 from store_pulsards.engine.volatile_hash import VolatileHash
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1).map(lambda number: b"%d" % number)
@@ -83,6 +85,38 @@ VALUES = st.one_of(
     st.dictionaries(TEXTS, LONG, min_size=1),
     st.dictionaries(TEXTS, SCORES, min_size=1, max_size=200).map(SortedSet),
 )
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> Stream:
+    """Streams with deleted entries, and a group in which some are pending."""
+    stream = Stream()
+    numbers = sorted(draw(st.sets(st.integers(1, 2**128 - 1) | st.integers(1, 500), max_size=150)))
+    for number in numbers:
+        fields = tuple(draw(st.lists(st.sampled_from([b"a", b"b", b"7"]), min_size=1, max_size=3)))
+        stream.append(number, fields, (b"x",) * len(fields))
+    stream.remove(numbers[:: draw(st.integers(1, 5))])
+    group = stream.groups[b"g"] = Group(draw(st.integers(0, 2**128 - 1)), draw(st.integers(-1, 9)))
+    consumers = [group.add_consumer(name, 5) for name in (b"one", b"two")]
+    for number in numbers[::3]:
+        group.assign(number, draw(st.sampled_from(consumers)), draw(st.integers(0, 2**60)), draw(st.integers(1, 9)))
+    return stream
+
+
+def of_group(group: Group) -> Any:
+    pending = [(number, each.consumer.name, each.delivered, each.count) for number, each in group.pending.items()]
+    consumers = [(each.name, each.seen, each.active, list(each.pending)) for each in group.in_order()]
+    return group.last, group.entries_read, pending, consumers
+
+
+@given(streams())
+@settings(max_examples=50)
+def test_a_stream_is_loaded_as_it_was_dumped(stream: Stream) -> None:
+    loaded = payload.load(payload.dump(stream))
+    assert loaded.entries() == stream.entries()
+    for name in ("length", "first", "last", "max_deleted", "added"):
+        assert getattr(loaded, name) == getattr(stream, name), name
+    assert of_group(loaded.groups[b"g"]) == of_group(stream.groups[b"g"])
 
 
 def same(one: Any, other: Any) -> bool:

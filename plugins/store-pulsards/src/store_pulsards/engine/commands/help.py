@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Final
 
 # The containers have to be there first.
-from store_pulsards.engine.commands import clients, introspection, objects, pubsub, server  # noqa: F401
+from store_pulsards.engine.commands import (  # noqa: F401
+    clients,
+    introspection,
+    objects,
+    pubsub,
+    server,
+    streams_groups,
+    streams_info,
+)
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import Reply, Status
 from store_pulsards.engine.table import LOADING, STALE, family
@@ -181,6 +189,38 @@ SHARDCHANNELS [<pattern>]
     Return the currently active shard level channels matching a <pattern> (default: '*').
 SHARDNUMSUB [<shardchannel> ...]
     Return the number of subscribers for the specified shard level channel(s)
+""",
+    ),
+    "XGROUP": (
+        "stream",
+        "5.0.0",
+        """\
+CREATE <key> <groupname> <id|$> [option]
+    Create a new consumer group. Options are:
+    * MKSTREAM
+      Create the empty stream if it does not exist.
+    * ENTRIESREAD entries_read
+      Set the group's entries_read counter (internal use).
+CREATECONSUMER <key> <groupname> <consumer>
+    Create a new consumer in the specified group.
+DELCONSUMER <key> <groupname> <consumer>
+    Remove the specified consumer.
+DESTROY <key> <groupname>
+    Remove the specified group.
+SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]
+    Set the current group ID and entries_read counter.
+""",
+    ),
+    "XINFO": (
+        "stream",
+        "5.0.0",
+        """\
+CONSUMERS <key> <groupname>
+    Show consumers of <groupname>.
+GROUPS <key>
+    Show the stream consumer groups.
+STREAM <key> [FULL [COUNT <count>]
+    Show information about the stream.
 """,
     ),
 }

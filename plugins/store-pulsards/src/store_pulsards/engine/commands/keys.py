@@ -113,7 +113,7 @@ def scan_(ctx: Context, cursor: bytes, *options: bytes) -> Reply:
 
 def _type_name(name: bytes) -> bytes:
     wanted = name.lower()
-    if wanted not in {kind.name for kind in TYPES.values()} | {b"stream"}:
+    if wanted not in {kind.name for kind in TYPES.values()}:
         raise replies.unknown_type(name)
     return wanted
 

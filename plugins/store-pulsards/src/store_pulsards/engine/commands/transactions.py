@@ -57,7 +57,7 @@ def exec_(ctx: Context) -> Reply:
             try:
                 found.append(spec.handler(ctx, *args[spec.words :]))
             except ErrorReply as error:
-                found.append(error.with_traceback(None))
+                found.append(error.answer(args))
     finally:
         ctx.in_exec = False
     return found

@@ -15,10 +15,11 @@ from typing import Any, Final
 from store_pulsards.encoder import format_double
 from store_pulsards.engine import encodings
 from store_pulsards.engine.members import Members
-from store_pulsards.engine.rdb import listpack
+from store_pulsards.engine.rdb import listpack, streams
 from store_pulsards.engine.rdb.codec import Reader, write_length, write_string
 from store_pulsards.engine.rdb.errors import RdbError
 from store_pulsards.engine.sorted_set import SortedSet
+from store_pulsards.engine.stream import Stream
 from store_pulsards.engine.volatile_hash import VolatileHash
 
 STRING: Final = 0
@@ -276,6 +277,7 @@ WRITERS: Final[dict[type, Writer]] = {
     dict: _write_hash,
     VolatileHash: _write_volatile,
     SortedSet: _write_sorted_set,
+    Stream: streams.write,
 }
 
 LOADERS: Final[dict[int, Loader]] = {
@@ -290,5 +292,6 @@ LOADERS: Final[dict[int, Loader]] = {
     SORTED_SET_LISTPACK: _read_sorted_set_listpack,
     LIST_NODES: _read_nodes,
     SET_LISTPACK: lambda reader: _members(listpack.decode(reader.string())),
+    streams.KIND: streams.read,
     HASH_VOLATILE: _read_volatile,
 }
