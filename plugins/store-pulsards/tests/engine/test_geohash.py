@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store_pulsards.engine import geohash
-from store_pulsards.engine.geohash import LATITUDES, LONGITUDES, STEPS, Cell, Place
+from store_pulsards.engine.geohash import EAST, NORTH, SOUTH, STEPS, WEST, Cell, Place
 from store_pulsards.engine.geoshapes import Box, Circle, Polygon, Shape, cells
 
-PLACES = st.tuples(st.floats(*LONGITUDES), st.floats(*LATITUDES))
+PLACES = st.tuples(st.floats(WEST, EAST), st.floats(SOUTH, NORTH))
 MODERATE = st.tuples(st.floats(-170, 170), st.floats(-60, 60))
 
 
@@ -28,7 +28,7 @@ def test_the_middle_of_a_cell_has_the_score_of_the_cell(score: int) -> None:
 def test_a_place_is_in_every_greater_cell_too(place: Place, steps: int) -> None:
     low, high = Cell(geohash.encode(place, steps), steps).scores()
     longitude, latitude = place
-    if longitude < LONGITUDES[1] and latitude < LATITUDES[1]:  # at the very end, the score has more than 52 bits
+    if longitude < EAST and latitude < NORTH:  # at the very end, the score has more than 52 bits
         assert low <= geohash.encode(place) < high
 
 

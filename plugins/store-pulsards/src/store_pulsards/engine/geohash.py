@@ -13,9 +13,11 @@ from math import asin, cos, pi, sin, sqrt
 from typing import Final, TypeAlias
 
 STEPS: Final = 26  # bits of each coordinate in a score
-LONGITUDES: Final = (-180.0, 180.0)
-LATITUDES: Final = (-85.05112878, 85.05112878)
-STANDARD_LATITUDES: Final = (-90.0, 90.0)  # of the geohashes that others use
+WEST: Final = -180.0
+EAST: Final = 180.0
+SOUTH: Final = -85.05112878
+NORTH: Final = 85.05112878
+POLE: Final = 90.0  # where the geohashes that others use end
 EARTH_RADIUS: Final = 6372797.560856  # metres
 MERCATOR_MAX: Final = 20037726.37
 SAME_LONGITUDE: Final = 1e-15
@@ -42,8 +44,8 @@ class Cell:
 
     def area(self) -> tuple[Place, Place]:
         """The corners in the south-west and in the north-east."""
-        south, north = _side(_every_second(self.bits), self.steps, LATITUDES)
-        west, east = _side(_every_second(self.bits >> 1), self.steps, LONGITUDES)
+        south, north = _side(_every_second(self.bits), self.steps, SOUTH, NORTH)
+        west, east = _side(_every_second(self.bits >> 1), self.steps, WEST, EAST)
         return (west, south), (east, north)
 
     def moved(self, east: int, north: int) -> Cell:
@@ -63,9 +65,8 @@ def _moved(bits: int, by: int, own: int, other: int) -> int:
     return bits & own | kept
 
 
-def _side(index: int, steps: int, whole: Place) -> Place:
+def _side(index: int, steps: int, low: float, high: float) -> tuple[float, float]:
     """The lower and the upper bound of a part of a range."""
-    low, high = whole
     parts = 1 << steps
     return low + (index / parts) * (high - low), low + ((index + 1) / parts) * (high - low)
 
@@ -91,15 +92,15 @@ def _every_second(number: int) -> int:
 
 def is_place(longitude: float, latitude: float) -> bool:
     """Whether these coordinates can be encoded."""
-    return LONGITUDES[0] <= longitude <= LONGITUDES[1] and LATITUDES[0] <= latitude <= LATITUDES[1]
+    return WEST <= longitude <= EAST and SOUTH <= latitude <= NORTH
 
 
-def encode(place: Place, steps: int = STEPS, latitudes: Place = LATITUDES) -> int:
+def encode(place: Place, steps: int = STEPS, south: float = SOUTH, north: float = NORTH) -> int:
     """The bits of the cell in which a place is; with all steps, the score of a member."""
     longitude, latitude = place
-    north = (latitude - latitudes[0]) / (latitudes[1] - latitudes[0]) * (1 << steps)
-    east = (longitude - LONGITUDES[0]) / (LONGITUDES[1] - LONGITUDES[0]) * (1 << steps)
-    return _spread(int(north) & 0xFFFFFFFF) | _spread(int(east) & 0xFFFFFFFF) << 1
+    up = (latitude - south) / (north - south) * (1 << steps)
+    right = (longitude - WEST) / (EAST - WEST) * (1 << steps)
+    return _spread(int(up) & 0xFFFFFFFF) | _spread(int(right) & 0xFFFFFFFF) << 1
 
 
 def decode(score: float) -> Place:
@@ -120,12 +121,12 @@ def _unsigned(score: float) -> int:
 def nearest_place(place: Place) -> Place:
     """The nearest coordinates that can be encoded."""
     longitude, latitude = place
-    return max(LONGITUDES[0], min(LONGITUDES[1], longitude)), max(LATITUDES[0], min(LATITUDES[1], latitude))
+    return max(WEST, min(EAST, longitude)), max(SOUTH, min(NORTH, latitude))
 
 
 def text(place: Place) -> bytes:
     """The geohash that others use: 10 characters of 5 bits, and a zero, as 52 bits have no more to tell."""
-    bits = encode(place, STEPS, STANDARD_LATITUDES)
+    bits = encode(place, STEPS, -POLE, POLE)
     return bytes([ALPHABET[bits >> 52 - 5 * index & 31] for index in range(1, 11)]) + b"0"
 
 

@@ -102,7 +102,7 @@ def pfmerge(ctx: Context, destination: bytes, *sources: bytes) -> Reply:
         value[HEADER:] = hyperloglog.pack(registers)
     else:
         limit = ctx.engine.config.hll_sparse_max_bytes
-        for index, register in enumerate(registers):
+        for index, register in enumerate(bytes(registers)):
             if register:
                 hyperloglog.raise_register(value, index, register, limit)
     hyperloglog.invalidate(value)
