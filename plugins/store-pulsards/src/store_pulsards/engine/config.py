@@ -16,7 +16,7 @@ from store_pulsards.engine.glob import compile_glob, plain_text
 FACTS: Final[dict[bytes, bytes]] = {
     b"appendonly": b"no",
     b"cluster-enabled": b"no",
-    b"hash-max-listpack-entries": b"128",
+    b"hash-max-listpack-entries": b"512",
     b"hash-max-listpack-value": b"64",
     b"list-max-listpack-size": b"-2",
     b"maxclients": b"0",

@@ -62,7 +62,9 @@ class Field:
         if self.overflow == b"FAIL":
             return None
         if self.overflow == b"SAT":
-            return high if number > high else low
+            # Valkey takes a number for too large where its distance to the upper bound has no room in 64 bits.
+            far = self.name == b"SET" and high - number > args.MAX_INT
+            return low if number < low and not far else high
         return self._wrap(number & (1 << self.bits) - 1)
 
     def _wrap(self, number: int) -> int:
