@@ -5,6 +5,8 @@ earliest first, in short slices (active); with no key that expires, nothing has 
 outdated (the key was prolonged, or is gone); it is checked when its time comes, so that prolonging a key costs no
 more than a dictionary entry.
 
+Hashes with fields that expire have a heap of their own, with the same rules (``volatile_hash.py``).
+
 Every change ends in ``Database.touched``: it counts (``dirty``), marks transactions that watch the key, notes keys
 that blocked clients wait for, and hands the event to whoever listens for keyspace notifications.
 """
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from store_pulsards.engine.volatile_hash import NEVER, FieldSchedule, VolatileHash
 
 if TYPE_CHECKING:
     from store_pulsards.engine.blocking import Blocked
@@ -47,13 +51,14 @@ def register_type(kind: type[Value], value_type: ValueType) -> None:
 class Keyspace:
     """All databases of one engine, and what is common to them."""
 
-    __slots__ = ("clock", "databases", "dirty", "expired", "frozen", "listener", "observers", "ready")
+    __slots__ = ("clock", "databases", "dirty", "expired", "expired_fields", "frozen", "listener", "observers", "ready")
 
     def __init__(self, count: int, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.frozen = 0  # the time (ms) that the running command sees; 0 when not asked for yet
         self.dirty = 0
         self.expired = 0
+        self.expired_fields = 0
         self.observers = 0  # watched keys, awaited keys, and the listener
         self.listener: Callable[[Database, str, bytes], None] | None = None
         self.ready: dict[tuple[Database, bytes], None] = {}  # touched, and somebody waits; in order
@@ -71,8 +76,9 @@ class Keyspace:
         self.listener = listener
 
     def next_expiry(self) -> int | None:
-        """Earliest time (ms) at which a key may be over."""
-        return min((db.heap[0][0] for db in self.databases if db.heap), default=None)
+        """Earliest time (ms) at which a key, or a field of a hash, may be over."""
+        heaps = [heap for db in self.databases for heap in (db.heap, db.fields.heap) if heap]
+        return min((heap[0][0] for heap in heaps), default=None)
 
     def expire_some(self, seconds: float) -> bool:
         """Remove keys whose time is over, for at most so long; whether some are left."""
@@ -85,6 +91,7 @@ class Keyspace:
         one.data, other.data = other.data, one.data
         one.expires, other.expires = other.expires, one.expires
         one.heap, other.heap = other.heap, one.heap
+        one.fields, other.fields = other.fields, one.fields
         self.dirty += 1
         for db in (one, other):
             for key in db.watchers.keys() | db.waiters.keys():
@@ -95,7 +102,7 @@ class Keyspace:
 class Database:
     """Keys of one database."""
 
-    __slots__ = ("data", "expires", "heap", "index", "keyspace", "waiters", "watchers")
+    __slots__ = ("data", "expires", "fields", "heap", "index", "keyspace", "waiters", "watchers")
 
     def __init__(self, keyspace: Keyspace, index: int) -> None:
         self.keyspace = keyspace
@@ -103,6 +110,7 @@ class Database:
         self.data: dict[bytes, Value] = {}
         self.expires: dict[bytes, int] = {}  # when (ms) a key is over
         self.heap: list[tuple[int, bytes]] = []
+        self.fields = FieldSchedule()
         self.watchers: dict[bytes, set[Session]] = {}
         self.waiters: dict[bytes, dict[Blocked, None]] = {}
 
@@ -135,6 +143,9 @@ class Database:
         self.data[key] = value
         if key in self.expires:
             del self.expires[key]
+        if type(value) is VolatileHash:
+            value.scheduled = NEVER
+            self.fields.add(key, value, self.data)
 
     def remove(self, key: bytes) -> bool:
         """Take a key away, without a word to anybody; whether it was there."""
@@ -167,12 +178,37 @@ class Database:
             done += 1
             if done % SLICE_CHECK == 0 and perf_counter() >= deadline:
                 return bool(self.heap) and self.heap[0][0] <= now
+        return self._sweep_fields(now, deadline)
+
+    def _sweep_fields(self, now: int, deadline: float) -> bool:
+        """Remove dead fields until ``deadline``; whether some are left."""
+        heap = self.fields.heap
+        while heap and heap[0][0] <= now:
+            _, key = heappop(heap)
+            value = self.data.get(key)
+            if type(value) is VolatileHash:
+                value.scheduled = NEVER
+                self.expire_fields(key, value, SLICE_CHECK)
+                self.fields.add(key, value, self.data)
+                heap = self.fields.heap
+            if perf_counter() >= deadline:
+                return bool(heap) and heap[0][0] <= now
         return False
+
+    def expire_fields(self, key: bytes, value: VolatileHash, most: int = NEVER) -> None:
+        """Remove fields of a hash because their time is over, at most so many; a hash with none left is gone."""
+        done = value.expire(self.keyspace.now(), most)
+        if done:
+            self.keyspace.expired_fields += done
+            self.touched("hexpired", key)
+            if not value:
+                self.remove(key)
+                self.touched("del", key)
 
     def clear(self) -> int:
         """Remove every key; how many there were."""
         data = self.data
-        self.data, self.expires, self.heap = {}, {}, []
+        self.data, self.expires, self.heap, self.fields = {}, {}, [], FieldSchedule()
         for key in self.watchers.keys() | self.waiters.keys():
             if key in data:
                 self.wake(key)
