@@ -164,8 +164,9 @@ async def test_a_connection_of_ones_own_gives_a_node_that_hangs_no_more_than_the
         pid = int((primary.directory / "pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         try:
-            with pytest.raises(Timeout):
-                await connection.execute("GET", key, timeout=0.2)
+            async with asyncio.timeout(30):  # nothing else would end it
+                with pytest.raises(Timeout):
+                    await connection.execute("GET", key, timeout=0.2)
         finally:
             os.kill(pid, signal.SIGCONT)
     await asyncio.to_thread(cluster.settle)
