@@ -119,8 +119,6 @@ CLIENTS = Family(
         call("client_unpause"),
         call("client_no_evict", "OFF"),
         call("client_no_touch", "OFF"),
-        call("readonly"),
-        call("readwrite"),
     ],
 )
 

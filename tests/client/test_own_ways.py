@@ -40,6 +40,8 @@ async def store(own_valkey: str) -> AsyncIterator[Store]:
         ("client_tracking_off", ()),
         ("psync", ("?", -1)),
         ("quit", ()),
+        ("readonly", ()),
+        ("readwrite", ()),
         ("reset", ()),
         ("select", (1,)),
         ("sync", ()),

@@ -19,7 +19,16 @@ from tests.cluster.load import (
 from tests.cluster.servers import ClusterServers
 from tests.conftest import eventually
 
-from store_core import ConnectionFailed, ConnectionLost, ReplyError, StoreError, Timeout, create_store
+from store_core import (
+    Command,
+    ConnectionFailed,
+    ConnectionLost,
+    ReplyError,
+    StoreError,
+    Timeout,
+    create_store,
+    start_store,
+)
 from store_redis.cluster import ClusterStore
 from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.topology import Address
@@ -141,6 +150,42 @@ async def test_a_node_that_hangs_harms_only_its_own_callers_until_it_is_replaced
         finally:
             os.kill(pid, signal.SIGCONT)
     await asyncio.to_thread(cluster.settle)
+
+
+async def test_a_connection_of_ones_own_gives_a_node_that_hangs_no_more_than_the_callers_time(
+    cluster: ClusterServers,
+) -> None:
+    async with create_store(cluster.url, timeout=0) as store, await store.connect() as connection:
+        assert isinstance(store, ClusterStore)
+        await store.cluster.known()
+        here = Address.parse(connection.link.address)
+        primary = next(each for each in cluster.primaries() if each.port != here.port)
+        key = await key_on(store, store.cluster.node(Address("127.0.0.1", primary.port)))
+        pid = int((primary.directory / "pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(30):  # nothing else would end it
+                with pytest.raises(Timeout):
+                    await connection.execute("GET", key, timeout=0.2)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    await asyncio.to_thread(cluster.settle)
+
+
+async def test_what_any_node_can_answer_does_not_depend_on_one_that_is_gone() -> None:
+    async with await start_store("redis+cluster://127.0.0.1:0,127.0.0.1:0,127.0.0.1:0") as store:
+        gone = (await store.execute("CLIENT", "INFO")).partition(b"laddr=")[2].split()[0].decode()
+        async with await store.connect(address=gone) as connection:
+            with pytest.raises(ConnectionLost):
+                await connection.execute("SHUTDOWN", "NOSAVE")
+        assert isinstance(store, ClusterStore)
+        node = store.cluster.node(Address.parse(gone))
+        await eventually(lambda: not node.links)  # what is sent before that is lost, and may have run
+        assert gone not in (await store.execute("CLIENT", "INFO")).decode()
+        assert gone not in (await store.execute_pipeline([Command(("CLIENT", "INFO"))]))[0].decode()
+        for _ in range(10):
+            async with create_store(store.dsn) as newcomer:
+                assert await newcomer.execute("TIME")
 
 
 async def test_subscriptions_and_the_rest_go_on_when_the_node_of_the_subscriber_is_lost(

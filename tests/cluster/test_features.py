@@ -60,6 +60,18 @@ async def test_a_connection_of_ones_own_follows_its_keys(store: ClusterStore) ->
         await connection.execute("GET", "a")
 
 
+async def test_callers_of_one_connection_share_its_link_to_a_node_and_keep_their_order(cluster: ClusterServers) -> None:
+    async with create_store(cluster.url, client_name="roaming") as store, await store.connect() as connection:
+        await store.flush()
+        numbers = range(20)
+        await asyncio.gather(*(connection.execute("RPUSH", key, number) for number in numbers for key in KEYS))
+        for key in KEYS:
+            assert await connection.execute("LRANGE", key, 0, -1) == [b"%d" % number for number in numbers]
+        for primary in cluster.primaries():
+            # The connection's link, and the store's own.
+            assert primary.run("CLIENT LIST").count("name=roaming") <= 2
+
+
 async def test_a_connection_with_a_state_stays_where_it_is(store: ClusterStore) -> None:
     for key in ("a", "b", "c"):
         await store.execute("SET", key, 0)

@@ -56,6 +56,7 @@ _CONNECTION = "it would change the connection that all callers share; use store.
 
 #: Commands that the shared connection refuses, and what to call instead.
 INSTEAD: dict[str, str] = {
+    "ASKING": _CONNECTION,
     "AUTH": _CONNECTION,
     "DISCARD": _TRANSACTION,
     "EXEC": _TRANSACTION,
@@ -66,6 +67,8 @@ INSTEAD: dict[str, str] = {
     "PSYNC": _CONNECTION,
     "PUNSUBSCRIBE": _SUBSCRIBE,
     "QUIT": "use store.close()",
+    "READONLY": _CONNECTION,
+    "READWRITE": _CONNECTION,
     "RESET": _CONNECTION,
     "SELECT": _CONNECTION,
     "SSUBSCRIBE": _SUBSCRIBE,

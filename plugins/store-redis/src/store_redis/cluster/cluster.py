@@ -107,6 +107,12 @@ class Cluster:
             return self._anybody()
         return self._reader(owner) if read and self._read_from != "primary" else owner
 
+    def leave(self, node: ClusterNode) -> None:
+        """Let commands for any node go to another one: this one did not answer."""
+        if self.topology is not None and self.slots[self._home] is node:
+            others = [slot for address, slot in self.topology.first_slots.items() if address != node.address]
+            self._home = random.choice(others or [self._home])
+
     def primaries(self) -> list[int]:
         """One slot of each primary: commands for all of them go to whoever serves it by then."""
         assert self.topology is not None

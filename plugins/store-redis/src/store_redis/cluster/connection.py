@@ -7,6 +7,7 @@ on everything goes there, and a ``MOVED`` is the caller's.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from store_core import ReplyError
@@ -15,7 +16,7 @@ from store_redis.cluster.node import ClusterNode
 from store_redis.cluster.redirects import Patience, Verdict, verdict
 from store_redis.cluster.topology import Address
 from store_redis.commands import REFUSED, WAITS, route, upper
-from store_redis.connection import RedisConnection, check_timeout, send, until_writable
+from store_redis.connection import RedisConnection, check_timeout, send, until_writable, within
 from store_redis.link import Link
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class ClusterConnection(RedisConnection):
         super().__init__(store, link)
         self._cluster_store = store
         self._links: dict[Address, Link] = {address: link}
+        # Callers who need the same node at once need one link to it, and go on in their order.
+        self._dialling: dict[Address, asyncio.Lock] = {}
         self._tied = tied
         self._undecoded = undecoded
         if undecoded:
@@ -51,6 +54,13 @@ class ClusterConnection(RedisConnection):
             self._tied = True
             return await self._execute_here(args, timeout)
         check_timeout(timeout)
+        if timeout is None:
+            return await self._execute_there(args, None)
+        # A caller's own time covers the connection to a further node, too.
+        return await within(timeout, self._cluster_store.dialer.address, self._execute_there(args, timeout))
+
+    async def _execute_there(self, args: tuple[Any, ...], timeout: float | None) -> Any:
+        """Run a command on the node of its key."""
         store = self._cluster_store
         sent = await store.prepare(args)
         slot = await store.slot_of(sent)
@@ -90,11 +100,12 @@ class ClusterConnection(RedisConnection):
             raise
 
     async def _link_to(self, node: ClusterNode) -> Link:
-        link = self._links.get(node.address)
-        if link is None or (link.closed and link is not self.link):
-            link = self._links[node.address] = await node.dialer.dial()
-            if self._undecoded:
-                link.leave_bytes()
-            if self.link.closed:
-                link.close()  # closed by its owner meanwhile
-        return link
+        async with self._dialling.setdefault(node.address, asyncio.Lock()):
+            link = self._links.get(node.address)
+            if link is None or (link.closed and link is not self.link):
+                link = self._links[node.address] = await node.dialer.dial()
+                if self._undecoded:
+                    link.leave_bytes()
+                if self.link.closed:
+                    link.close()  # closed by its owner meanwhile
+            return link

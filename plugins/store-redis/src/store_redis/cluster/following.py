@@ -36,7 +36,7 @@ async def follow(cluster: Cluster, slot: int | None, attempt: Attempt[T], patien
     node, asking = cluster.place(slot, read), False
     while True:
         try:
-            return await attempt(node, asking)
+            return await _tried(cluster, node, attempt, asking)
         except ConnectionLost:
             raise
         except (ReplyError, ConnectionFailed) as error:
@@ -62,6 +62,14 @@ async def follow(cluster: Cluster, slot: int | None, attempt: Attempt[T], patien
         elif kind is Verdict.REFRESH:
             await cluster.read()
         node = cluster.place(slot, read)
+
+
+async def _tried(cluster: Cluster, node: ClusterNode, attempt: Attempt[T], asking: bool) -> T:
+    try:
+        return await attempt(node, asking)
+    except (ConnectionFailed, Timeout):
+        cluster.leave(node)
+        raise
 
 
 async def send_asking(link: Link, args: tuple[Any, ...], timeout: float | None = None) -> Any:
@@ -180,6 +188,8 @@ async def _again(cluster: Cluster, batches: dict[ClusterNode, list[Errand]], pat
             if kind is Verdict.FINAL:
                 continue
             again.append(errand)
+            if isinstance(errand.outcome, ConnectionFailed):
+                cluster.leave(node)
             if kind in (Verdict.MOVED, Verdict.ASK):
                 redirection, errand.read = errand.outcome, False
                 errand.asking = kind is Verdict.ASK
