@@ -76,6 +76,16 @@ async def test_arguments_without_a_form_are_data_errors(store: Store, value: obj
             await attempt
 
 
+async def test_a_dump_does_not_stand_behind_callers_that_block(own_valkey: str, store: Store) -> None:
+    async with create_store(own_valkey, decode_responses=True, dedicated=1) as text:
+        await text.execute("SET", "k", "é")
+        blocked = asyncio.create_task(text.execute("BLPOP", "none", 0))
+        await eventually(lambda: text._node.dedicated.lent() == 1)
+        dumps = await asyncio.gather(*(text.client().dump("k") for _ in range(50)))
+        assert {type(dump) for dump in dumps} == {bytes}
+        blocked.cancel()
+
+
 async def test_a_dump_in_a_transaction_stays_bytes_where_replies_are_text(own_valkey: str, store: Store) -> None:
     async with create_store(own_valkey, decode_responses=True) as text:
         client = text.client()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store_core import ArgumentError
+from store_core import ArgumentError, DSNError, create_store
 from store_redis.encoding import encoded, pack
 
 
@@ -71,3 +71,9 @@ def test_text_that_cannot_be_encoded_is_not_repeated() -> None:
         encoded(("SET", "secret€"), "latin-1")
     assert "secret" not in repr(caught.value)
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "no-such", "cp037"])
+def test_an_encoding_that_changes_the_protocols_own_words_is_refused(encoding: str) -> None:
+    with pytest.raises(DSNError, match=f"'{encoding}'"):
+        create_store("redis://127.0.0.1", encoding=encoding)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from operator import methodcaller
 from typing import Any
 
@@ -24,6 +25,9 @@ _LOAD = methodcaller("load")
 #: each command that it refuses.
 KEPT = 1.0
 
+#: Most links whose replies stay bytes.
+UNDECODED = 8
+
 
 class Node:
     """The links to one server.
@@ -39,6 +43,8 @@ class Node:
         links: The shared links that are open.
         dedicated: Links for one caller at a time.
         blocking: Runs blocking commands on those.
+        undecoded: Links for one caller at a time whose replies stay bytes. Not of the dedicated ones: callers that
+            block may hold all of those for ever.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Node:
         self.links: list[Link] = []
         self.dedicated = DedicatedLinks(open_link, dedicated)
         self.blocking = Blocking(self.dedicated, self.shared)
+        self.undecoded = DedicatedLinks(partial(_open_undecoded, open_link), UNDECODED)
         self._leaving: set[Link] = set()
         self._open_link = open_shared or open_link
         self._connections = connections
@@ -79,6 +86,7 @@ class Node:
                 self._leave(link)
         self._changed()
         self.dedicated.drop_idle()
+        self.undecoded.drop_idle()
 
     async def close(self) -> None:
         """Close every link; callers that wait get ``ConnectionLost``."""
@@ -89,6 +97,7 @@ class Node:
         for link in (*links, *self._leaving):
             link.close()
         self.dedicated.close()
+        self.undecoded.close()
 
     def abandon(self) -> None:
         """Drop everything that belongs to an event loop that is gone."""
@@ -100,6 +109,7 @@ class Node:
         self._open.forget()
         self.blocking.forget()
         self.dedicated.abandon()
+        self.undecoded.abandon()
 
     async def _open_missing(self) -> None:
         missing = self._connections - len(self.links)
@@ -145,3 +155,9 @@ class Node:
 def lost_at_once(link: Link) -> ConnectionFailed:
     """The error of a link that broke between its handshake and its first use."""
     return make(ConnectionFailed, f"the connection to {link.address} was lost as soon as it was made")
+
+
+async def _open_undecoded(open_link: Callable[[], Awaitable[Link]]) -> Link:
+    link = await open_link()
+    link.leave_bytes()
+    return link

@@ -82,6 +82,7 @@ class RedisStore(Store):
 
     def __init__(self, dsn: DSN, params: Params) -> None:
         super().__init__(dsn, params)
+        _check_encoding(self.name, params["encoding"])
         self.dialer = Dialer(dsn, params, self.default_port)
         self._routes = plain_names()
         # The shared link when there is exactly one and nothing stands between a caller and it; else None.
@@ -521,13 +522,8 @@ class RedisStore(Store):
 
     async def _run_undecoded(self, args: tuple[Any, ...]) -> Any:
         prepared = await self.prepare(args)
-        async with self._node.dedicated.lend() as link:
-            link.leave_bytes()
-            try:
-                return self.restore(args, await send(link, prepared))
-            finally:
-                # The next caller of this link may want its replies decoded.
-                link.close()
+        async with self._node.undecoded.lend() as link:
+            return self.restore(args, await send(link, prepared))
 
     async def _prepare_all(self, commands: Sequence[Command]) -> list[tuple[Any, ...]]:
         if not self.namespace and self.encoding == "utf-8":
@@ -592,3 +588,13 @@ class RedisStore(Store):
             self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
+
+
+def _check_encoding(backend: str, encoding: str) -> None:
+    """Refuse an encoding that does not exist, or in which the protocol's own words would be other bytes."""
+    try:
+        fits = "PING 1".encode(encoding) == b"PING 1"
+    except (LookupError, UnicodeError):
+        fits = False
+    if not fits:
+        raise DSNError(f"{backend}: the parameter 'encoding' is {encoding!r}; it has to be one that extends ASCII")

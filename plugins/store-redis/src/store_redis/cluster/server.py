@@ -80,10 +80,11 @@ async def _has_databases(binary: str) -> bool:
 
 
 async def _join(dsn: DSN, params: Params, addresses: Sequence[Address]) -> None:
-    links = [
-        await Dialer(node_dsn(dsn, address), Params({**params, "db": 0}), address.port).dial() for address in addresses
-    ]
+    links: list[Link] = []
     try:
+        for address in addresses:
+            dialer = Dialer(node_dsn(dsn, address), Params({**params, "db": 0}), address.port)
+            links.append(await dialer.dial())
         for index, link in enumerate(links):
             first, end = (SLOTS * each // len(links) for each in (index, index + 1))
             await link.send(("CLUSTER", "SET-CONFIG-EPOCH", index + 1))

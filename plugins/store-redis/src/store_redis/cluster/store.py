@@ -530,12 +530,7 @@ def _goes_alone(args: tuple[Any, ...]) -> bool:
 
 
 async def _undecoded(node: ClusterNode, args: tuple[Any, ...], asking: bool) -> Any:
-    async with node.dedicated.lend() as link:
-        link.leave_bytes()
-        try:
-            if asking:
-                link.send(("ASKING",)).cancel()
-            return await send(link, args)
-        finally:
-            # The next caller of this link may want its replies decoded.
-            link.close()
+    async with node.undecoded.lend() as link:
+        if asking:
+            link.send(("ASKING",)).cancel()
+        return await send(link, args)

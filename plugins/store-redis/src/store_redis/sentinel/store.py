@@ -44,6 +44,7 @@ class SentinelStore(RedisStore):
     several_hosts: ClassVar[bool] = True
     default_port: ClassVar[int] = DEFAULT_PORT
 
+    name = "redis-sentinel"
     capabilities = RedisStore.capabilities - {Capability.START}
     dialer: SentinelDialer
 
