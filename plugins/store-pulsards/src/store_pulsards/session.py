@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from store_pulsards.engine.replies import Push, Reply
+from store_pulsards.engine.replies import Reply
 
 if TYPE_CHECKING:
     from store_pulsards.engine.blocking import Blocked
@@ -23,6 +23,7 @@ IN_MULTI: Final = 2
 SUBSCRIBER: Final = 4  # speaks RESP2, and is subscribed
 PAUSED: Final = 8
 MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
+OBSERVED: Final = 32  # somebody looks at each command (MONITOR, a command log)
 
 
 class Queued:
@@ -69,10 +70,12 @@ class Session:
         "lib_name",
         "lib_version",
         "local_address",
+        "monitoring",
         "mute",
         "name",
         "no_evict",
         "no_touch",
+        "observed",
         "patterns",
         "paused",
         "push",
@@ -80,6 +83,7 @@ class Session:
         "resp",
         "shard_channels",
         "spoiled",
+        "timed",
         "watched",
     )
 
@@ -89,7 +93,7 @@ class Session:
         *,
         authenticated: bool,
         created: float,
-        push: Callable[[Push], None] = drop,
+        push: Callable[[Reply], None] = drop,
         address: str = "",
         local_address: str = "",
     ) -> None:
@@ -120,6 +124,9 @@ class Session:
         self.paused = False
         self.no_evict = False
         self.no_touch = False
+        self.monitoring = False
+        self.observed = False
+        self.timed = 0  # so many commands are timed one by one
         self.gate = 0
         self.regate()
 
@@ -133,6 +140,11 @@ class Session:
         """Whether messages may come at any time."""
         return bool(self.channels or self.patterns or self.shard_channels)
 
+    @property
+    def hears(self) -> bool:
+        """Whether something comes in that the client did not ask for, and does not pace."""
+        return self.subscribed or self.monitoring
+
     def regate(self) -> None:
         """Find out anew whether commands of this client may run at once; after each change that bears on it."""
         self.gate = (
@@ -141,4 +153,5 @@ class Session:
             | (SUBSCRIBER if self.resp == 2 and self.subscribed else 0)
             | (PAUSED if self.paused else 0)
             | (0 if self.mute == b"ON" else MUTED)
+            | (OBSERVED if self.observed or self.timed else 0)
         )

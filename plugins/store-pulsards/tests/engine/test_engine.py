@@ -157,3 +157,21 @@ def test_replies_are_not_the_state_itself(engine: Engine) -> None:
     reply = run(engine, session, "CONFIG GET *")
     reply.clear()
     assert run(engine, session, "CONFIG GET requirepass") == {b"requirepass": b"x"}
+
+
+def test_an_embedded_engine_refuses_to_be_shut_down(engine: Engine) -> None:
+    session = engine.session()
+    assert run(engine, session, "SHUTDOWN NOSAVE") == "ERR Errors trying to SHUTDOWN. Check logs."
+    assert not session.closing
+
+
+def test_active_expiry_can_be_switched_off(engine: Engine, clock: Clock) -> None:
+    session = engine.session()
+    run(engine, session, "SET a 1 PX 10")
+    clock.now += 1
+    run(engine, session, "DEBUG SET-ACTIVE-EXPIRE 0")
+    engine.expire_some()
+    assert run(engine, session, "DBSIZE") == 1
+    run(engine, session, "DEBUG SET-ACTIVE-EXPIRE 1")
+    engine.expire_some()
+    assert run(engine, session, "DBSIZE") == 0

@@ -44,6 +44,20 @@ class Verbatim(bytes):
     """Text for people (``INFO``): RESP3 ``=txt:``, RESP2 a bulk string."""
 
 
+class BigNumber(bytes):
+    """Decimal digits of a number of any size: RESP3 ``(``, RESP2 a bulk string."""
+
+
+class Attributed:
+    """A reply with attributes before it, which RESP2 has not (``DEBUG PROTOCOL attrib``)."""
+
+    __slots__ = ("attributes", "reply")
+
+    def __init__(self, attributes: dict[bytes, Any], reply: Reply) -> None:
+        self.attributes = attributes
+        self.reply = reply
+
+
 class Sentinel:
     """A reply with no content of its own."""
 
@@ -264,6 +278,85 @@ def config_unknown(name: bytes) -> ErrorReply:
 
 def config_failed(name: bytes, reason: str) -> ErrorReply:
     return ErrorReply(f"ERR CONFIG SET failed (possibly related to argument '{show(name)}') - {reason}")
+
+
+def config_not_a_number(name: bytes) -> ErrorReply:
+    return config_failed(name, "argument couldn't be parsed into an integer")
+
+
+def config_out_of_range(name: bytes, low: int, high: int) -> ErrorReply:
+    return config_failed(name, f"argument must be between {low} and {high} inclusive")
+
+
+def config_not_a_switch(name: bytes) -> ErrorReply:
+    return config_failed(name, "argument must be 'yes' or 'no'")
+
+
+def monitor_in_transaction() -> ErrorReply:
+    return ErrorReply("ERR MONITOR isn't allowed for DENY BLOCKING client")
+
+
+def log_count() -> ErrorReply:
+    return ErrorReply("ERR count should be greater than or equal to -1")
+
+
+def log_type() -> ErrorReply:
+    return ErrorReply("ERR type should be one of the following: slow, large-request, large-reply")
+
+
+def no_samples(event: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR No samples available for event '{show(event)}'")
+
+
+def no_config_file() -> ErrorReply:
+    return ErrorReply("ERR The server is running without a config file")
+
+
+def packed_threshold() -> ErrorReply:
+    return ErrorReply("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+
+
+def not_in_resp2() -> ErrorReply:
+    return ErrorReply("ERR RESP2 is not supported by this command")
+
+
+def debug_protocol() -> ErrorReply:
+    return ErrorReply(
+        "ERR Wrong protocol type name. Please use one of the following: "
+        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+    )
+
+
+def waitaof_local() -> ErrorReply:
+    return ErrorReply("ERR value is out of range, value must between 0 and 1")
+
+
+def waitaof_without_aof() -> ErrorReply:
+    return ErrorReply("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+
+
+def invalid_primary_port() -> ErrorReply:
+    return ErrorReply("ERR Invalid master port")
+
+
+def no_replication() -> ErrorReply:
+    return ErrorReply("ERR REPLICAOF not allowed: pulsards has no replication")
+
+
+def no_cluster() -> ErrorReply:
+    return ErrorReply("ERR This instance has cluster support disabled")
+
+
+def function_flush_mode() -> ErrorReply:
+    return ErrorReply("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
+
+
+def no_shutdown() -> ErrorReply:
+    return ErrorReply("ERR No shutdown in progress.")
+
+
+def cannot_shut_down() -> ErrorReply:
+    return ErrorReply("ERR Errors trying to SHUTDOWN. Check logs.")
 
 
 def invalid_command() -> ErrorReply:

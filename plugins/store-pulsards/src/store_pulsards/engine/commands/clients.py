@@ -260,6 +260,7 @@ def _describe(session: Session, now: float) -> str:
 
 def _flags(session: Session) -> str:
     told = {
+        "O": session.monitoring,
         "P": session.subscribed,
         "x": session.queued is not None,
         "b": session.blocked is not None,

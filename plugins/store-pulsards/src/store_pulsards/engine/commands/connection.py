@@ -131,6 +131,7 @@ def reset(ctx: Context) -> Reply:
     session = ctx.session
     ctx.discard()
     ctx.engine.pubsub.leave(session)
+    ctx.engine.end_monitor(session)
     ctx.db = ctx.keyspace.databases[0]
     session.resp = 2
     session.name = b""

@@ -6,10 +6,10 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from store_pulsards.engine.commands.connection import COMPATIBLE, VERSION
+from store_pulsards.engine.commands.objects import resident_bytes
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import Database
 from store_pulsards.engine.replies import Reply, Verbatim
@@ -73,7 +73,7 @@ def _clients(ctx: Context) -> Section:
 
 
 def _memory(ctx: Context) -> Section:
-    used = _resident()
+    used = resident_bytes()
     return {
         "used_memory": used,
         "used_memory_human": f"{used / 2**20:.2f}M",
@@ -83,15 +83,6 @@ def _memory(ctx: Context) -> Section:
         "maxmemory_human": "0B",
         "maxmemory_policy": "noeviction",
     }
-
-
-def _resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, AttributeError):
-        return 0
 
 
 def _persistence(ctx: Context) -> Section:

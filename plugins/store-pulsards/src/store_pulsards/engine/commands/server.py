@@ -119,8 +119,15 @@ def config_set(ctx: Context, *pairs: bytes) -> Reply:
     return OK
 
 
+@command("CONFIG|REWRITE", arity=2, flags=ADMINISTRATION, since="2.8.0", tips=EVERY_NODE)
+def config_rewrite(ctx: Context) -> Reply:
+    """Persists the effective configuration to file."""
+    raise replies.no_config_file()
+
+
 @command("CONFIG|RESETSTAT", arity=2, flags=ADMINISTRATION, since="2.0.0", tips=EVERY_NODE)
 def config_resetstat(ctx: Context) -> Reply:
     """Resets the server's statistics."""
     ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = 0
+    ctx.engine.observation.distributions.clear()
     return OK
