@@ -96,6 +96,9 @@ class Server:
         tell(b"maxclients", limits.clients)
         tell(b"proto-max-bulk-len", limits.bulk)
         tell(b"tcp-keepalive", self.keepalive)
+        tell(b"dir", os.fsencode(Path.cwd()))
+        tell(b"protected-mode", b"yes" if self.protected else b"no")
+        tell(b"tcp-backlog", self._backlog)
         tell(b"timeout", int(limits.idle))
 
     # Where clients come from

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Final
 
 from store_pulsards.engine import args, replies
+from store_pulsards.engine.config_facts import UNUSED
 from store_pulsards.engine.glob import compile_glob, plain_text
 
 FACTS: Final[dict[bytes, bytes]] = {
     b"appendonly": b"no",
     b"cluster-enabled": b"no",
-    b"hash-max-listpack-entries": b"128",
+    b"hash-max-listpack-entries": b"512",
     b"hash-max-listpack-value": b"64",
     b"list-max-listpack-size": b"-2",
     b"maxclients": b"0",
@@ -94,7 +95,7 @@ class Config:
     )
 
     def __init__(self, *, databases: int, password: str) -> None:
-        self._facts = {**FACTS, b"databases": b"%d" % databases}
+        self._facts = {**UNUSED, **FACTS, b"databases": b"%d" % databases}
         self.password = password.encode()
         self.events: frozenset[int] = frozenset()  # letters of notify-keyspace-events
         self.watch_events: Callable[[], None] | None = None  # called when they change

@@ -28,6 +28,7 @@ from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
 from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, UNAUTHENTICATED, Session, drop
 
+MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
 RUNS_IN_MULTI: Final = frozenset({"exec", "discard", "reset", "quit"})
 RUNS_WHILE_SUBSCRIBED: Final = frozenset(
     {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset"}
@@ -73,6 +74,8 @@ class Engine:
         self.failed = 0
         self.active_expiry = True  # DEBUG SET-ACTIVE-EXPIRE
         self.shut_down: Callable[[], None] | None = None  # set by a server process that SHUTDOWN may end
+        self.run_id = urandom(20).hex()
+        self.errors: dict[str, int] = {}  # how often each code was answered
         self.replication_id = ""
         self.change_replication_id()
         self._last_session = 0
@@ -181,7 +184,7 @@ class Engine:
                 else:
                     reply = spec.handler(session.context, *args[1:])
         except ErrorReply as error:
-            self.failed += 1
+            self._count_error(error)
             reply = error.answer(args)
         if keyspace.ready:
             blocking.serve(keyspace)
@@ -244,8 +247,8 @@ class Engine:
         skipped = session.mute == b"SKIP"
         try:
             reply = self._admit(session, args)
-        except ErrorReply:
-            self.failed += 1
+        except ErrorReply as error:
+            self._count_error(error)
             reply = NO_REPLY
         if skipped:
             session.mute = b"ON"
@@ -256,6 +259,12 @@ class Engine:
             session.blocked.muted = True
             return BLOCKED
         return NO_REPLY
+
+    def _count_error(self, error: ErrorReply) -> None:
+        self.failed += 1
+        code = error.message.partition(" ")[0]
+        if code in self.errors or len(self.errors) < MOST_CODES:
+            self.errors[code] = self.errors.get(code, 0) + 1
 
     def _admit(self, session: Session, args: Sequence[bytes]) -> Reply:
         spec = table.find(args[0])

@@ -130,4 +130,5 @@ def config_resetstat(ctx: Context) -> Reply:
     """Resets the server's statistics."""
     ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = 0
     ctx.engine.observation.distributions.clear()
+    ctx.engine.errors.clear()
     return OK
