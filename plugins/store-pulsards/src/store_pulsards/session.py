@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from store_pulsards.engine.context import Context
     from store_pulsards.engine.keyspace import Database
     from store_pulsards.engine.table import CommandSpec
+    from store_pulsards.engine.tracking import Tracked
 
 UNAUTHENTICATED: Final = 1
 IN_MULTI: Final = 2
 SUBSCRIBER: Final = 4  # speaks RESP2, and is subscribed
 PAUSED: Final = 8
 MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
+TRACKED: Final = 64  # what the next command reads may have to be remembered
 OBSERVED: Final = 32  # somebody looks at each command (MONITOR, a command log)
 
 
@@ -84,6 +86,7 @@ class Session:
         "shard_channels",
         "spoiled",
         "timed",
+        "tracked",
         "watched",
     )
 
@@ -126,6 +129,7 @@ class Session:
         self.no_touch = False
         self.monitoring = False
         self.observed = False
+        self.tracked: Tracked | None = None
         self.timed = 0  # so many commands are timed one by one
         self.gate = 0
         self.regate()
@@ -143,7 +147,7 @@ class Session:
     @property
     def hears(self) -> bool:
         """Whether something comes in that the client did not ask for, and does not pace."""
-        return self.subscribed or self.monitoring
+        return self.subscribed or self.monitoring or self.tracked is not None
 
     def regate(self) -> None:
         """Find out anew whether commands of this client may run at once; after each change that bears on it."""
@@ -153,5 +157,6 @@ class Session:
             | (SUBSCRIBER if self.resp == 2 and self.subscribed else 0)
             | (PAUSED if self.paused else 0)
             | (0 if self.mute == b"ON" else MUTED)
+            | (TRACKED if self.tracked is not None and self.tracked.gates else 0)
             | (OBSERVED if self.observed or self.timed else 0)
         )

@@ -26,7 +26,8 @@ from store_pulsards.engine.pubsub import PubSub
 from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply, Reply
 from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
-from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, UNAUTHENTICATED, Session, drop
+from store_pulsards.engine.tracking import Tracked, Tracking
+from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
 
 MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
 RUNS_IN_MULTI: Final = frozenset({"exec", "discard", "reset", "quit"})
@@ -78,6 +79,7 @@ class Engine:
         self.errors: dict[str, int] = {}  # how often each code was answered
         self.replication_id = ""
         self.change_replication_id()
+        self.tracking = Tracking(self.sessions)
         self._last_session = 0
 
     def session(
@@ -115,6 +117,7 @@ class Engine:
         session.context.unwatch()
         self.pubsub.leave(session)
         self.end_monitor(session)
+        self.end_tracking(session)
         if session.blocked is not None:
             blocking.leave(session.blocked)
 
@@ -161,9 +164,44 @@ class Engine:
     def run(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> Reply:
         """Run a command that has been admitted, before the eyes of whoever looks."""
         session.command = spec
+        if session.gate & TRACKED:
+            return self._run_tracked(session, spec, args)
         if session.gate & OBSERVED:
             return self.observation.run(session, spec, args)
         return spec.handler(session.context, *args[spec.words :])
+
+    def _run_tracked(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> Reply:
+        """Run a command of a tracking client; what it reads is remembered."""
+        self.tracking.running = session
+        try:
+            if session.gate & OBSERVED:
+                return self.observation.run(session, spec, args)
+            return spec.handler(session.context, *args[spec.words :])
+        finally:
+            self.tracking.running = None
+            self.tracking.remember(session, spec, args)
+            self._end_caching(session, spec)
+
+    @staticmethod
+    def _end_caching(session: Session, spec: CommandSpec) -> None:
+        """CLIENT CACHING holds for one command, or one whole transaction."""
+        tracked = session.tracked
+        if tracked is None or not tracked.caching or spec.name.startswith("client"):
+            return
+        if session.queued is None and not session.context.in_exec:
+            tracked.caching = False
+            session.regate()
+
+    def begin_tracking(self, session: Session, tracked: Tracked) -> None:
+        """Tell a client when what it reads changes."""
+        self.tracking.begin(session, tracked)
+        self._listen()
+
+    def end_tracking(self, session: Session) -> None:
+        """Tell it no more."""
+        if session.tracked is not None:
+            self.tracking.end(session)
+            self._listen()
 
     def execute(self, session: Session, args: Sequence[bytes]) -> Reply:
         """Run one command and return its reply; a command's error is a reply too (``ErrorReply``)."""
@@ -228,11 +266,14 @@ class Engine:
 
     def _listen(self) -> None:
         """Begin or end keyspace notifications, as the configuration says."""
-        self.keyspace.listen(self._announce if self.config.events else None)
+        wanted = self.config.events or self.tracking.clients
+        self.keyspace.listen(self._announce if wanted else None)
 
     def _announce(self, database: Database, event: str, key: bytes) -> None:
         """Publish a keyspace notification, if its class is wanted."""
         events = self.config.events
+        if self.tracking.clients:
+            self.tracking.changed(key)
         if EVENT_CLASS.get(event, ord("g")) in events:
             name = event.encode()
             if ord("K") in events:

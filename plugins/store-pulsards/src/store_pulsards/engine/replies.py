@@ -359,6 +359,54 @@ def cannot_shut_down() -> ErrorReply:
     return ErrorReply("ERR Errors trying to SHUTDOWN. Check logs.")
 
 
+def one_redirect() -> ErrorReply:
+    return ErrorReply("ERR A client can only redirect to a single other client")
+
+
+def no_redirect_target() -> ErrorReply:
+    return ErrorReply("ERR The client ID you want redirect to does not exist")
+
+
+def prefix_without_bcast() -> ErrorReply:
+    return ErrorReply("ERR PREFIX option requires BCAST mode to be enabled")
+
+
+def bcast_with_options() -> ErrorReply:
+    return ErrorReply("ERR OPTIN and OPTOUT are not compatible with BCAST")
+
+
+def optin_and_optout() -> ErrorReply:
+    return ErrorReply("ERR You can't specify both OPTIN mode and OPTOUT mode")
+
+
+def tracking_mode(mode: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR You can't switch {mode} before disabling tracking for this client, and then re-enabling it with a "
+        "different mode."
+    )
+
+
+def prefix_overlaps(prefix: bytes, other: bytes, which: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR Prefix '{show(prefix)}' overlaps with {which} prefix '{show(other)}'. "
+        "Prefixes for a single client must not overlap."
+    )
+
+
+def caching_without_tracking() -> ErrorReply:
+    return ErrorReply(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+    )
+
+
+def caching_mode(switch: str, mode: str) -> ErrorReply:
+    return ErrorReply(f"ERR CLIENT CACHING {switch} is only valid when tracking is enabled in {mode} mode.")
+
+
+def no_import_mode() -> ErrorReply:
+    return ErrorReply("ERR Server is not in import mode")
+
+
 def invalid_command() -> ErrorReply:
     return ErrorReply("ERR Invalid command specified")
 

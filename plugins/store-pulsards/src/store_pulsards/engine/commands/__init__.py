@@ -32,6 +32,7 @@ from store_pulsards.engine.commands import (
     streams_pending,
     streams_read,
     strings,
+    tracking,
     transactions,
 )
 
@@ -67,5 +68,6 @@ __all__ = [
     "streams_pending",
     "streams_read",
     "strings",
+    "tracking",
     "transactions",
 ]

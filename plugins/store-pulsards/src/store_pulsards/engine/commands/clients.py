@@ -250,7 +250,7 @@ def _describe(session: Session, now: float) -> str:
         "watch": len(session.watched),
         "cmd": "NULL" if session.command is None else session.command.name,
         "user": "default",
-        "redir": -1,
+        "redir": -1 if session.tracked is None else session.tracked.redirect,
         "resp": session.resp,
         "lib-name": session.lib_name.decode(),
         "lib-ver": session.lib_version.decode(),
@@ -261,6 +261,9 @@ def _describe(session: Session, now: float) -> str:
 def _flags(session: Session) -> str:
     told = {
         "O": session.monitoring,
+        "t": session.tracked is not None,
+        "R": session.tracked is not None and session.tracked.broken,
+        "B": session.tracked is not None and session.tracked.broadcast,
         "P": session.subscribed,
         "x": session.queued is not None,
         "b": session.blocked is not None,

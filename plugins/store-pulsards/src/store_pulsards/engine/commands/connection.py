@@ -132,6 +132,7 @@ def reset(ctx: Context) -> Reply:
     ctx.discard()
     ctx.engine.pubsub.leave(session)
     ctx.engine.end_monitor(session)
+    ctx.engine.end_tracking(session)
     ctx.db = ctx.keyspace.databases[0]
     session.resp = 2
     session.name = b""

@@ -92,7 +92,7 @@ def _clients(ctx: Context) -> Section:
         "cluster_connections": 0,
         "maxclients": ctx.engine.config.fact(b"maxclients"),
         "blocked_clients": sum(session.blocked is not None for session in sessions),
-        "tracking_clients": 0,
+        "tracking_clients": len(ctx.engine.tracking.clients),
         "pubsub_clients": sum(session.subscribed for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": sum(len(db.watchers) for db in ctx.keyspace.databases),

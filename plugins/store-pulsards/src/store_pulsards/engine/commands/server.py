@@ -34,6 +34,7 @@ def flushdb(ctx: Context, *mode: bytes) -> Reply:
     _check_mode(mode)
     ctx.keyspace.dirty += ctx.db.clear()
     ctx.engine.scans.forget()
+    ctx.engine.tracking.flushed()
     return OK
 
 
@@ -43,6 +44,7 @@ def flushall(ctx: Context, *mode: bytes) -> Reply:
     _check_mode(mode)
     ctx.keyspace.dirty += sum(db.clear() for db in ctx.keyspace.databases) + 1
     ctx.engine.scans.forget()
+    ctx.engine.tracking.flushed()
     return OK
 
 
@@ -57,6 +59,7 @@ def swapdb(ctx: Context, one: bytes, other: bytes) -> Reply:
     first, second = _database(ctx, one, "first"), _database(ctx, other, "second")
     if first is not second:
         ctx.keyspace.swap(first, second)
+        ctx.engine.tracking.flushed()
     return OK
 
 
