@@ -59,6 +59,7 @@ class Session:
         "address",
         "authenticated",
         "blocked",
+        "capabilities",
         "channels",
         "closing",
         "command",
@@ -128,6 +129,7 @@ class Session:
         self.no_evict = False
         self.no_touch = False
         self.monitoring = False
+        self.capabilities = b""  # CLIENT CAPA
         self.observed = False
         self.tracked: Tracked | None = None
         self.timed = 0  # so many commands are timed one by one

@@ -241,6 +241,17 @@ def unknown_client_type(name: bytes) -> ErrorReply:
     return ErrorReply(f"ERR Unknown client type '{show(name)}'")
 
 
+def unknown_client_flags(kind: str, given: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown {kind} found in the provided filter: {show(given)}")
+
+
+def of_negated(error: ErrorReply, option: bytes) -> ErrorReply:
+    """The error of a filter, as Valkey words it for the filter's opposite."""
+    name = option.decode()
+    message = error.message.replace("the provided filter", f"the {name} filter")
+    return ErrorReply(message.replace("ERR DB ", f"ERR {name} "))
+
+
 def no_such_client() -> ErrorReply:
     return ErrorReply("ERR No such client")
 

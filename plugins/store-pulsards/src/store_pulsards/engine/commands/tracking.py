@@ -144,7 +144,9 @@ def _flags(tracked: Tracked) -> list[bytes]:
 @command("CLIENT|CAPA", arity=-3, flags=ABOUT_ONESELF, since="8.0.0")
 def capa(ctx: Context, *capabilities: bytes) -> Reply:
     """A client claims its capability."""
-    return OK  # the only one, redirect, concerns replicas
+    if any(capability.lower() == b"redirect" for capability in capabilities):
+        ctx.session.capabilities = b"r"  # the only one there is; it concerns replicas
+    return OK
 
 
 @command("CLIENT|IMPORT-SOURCE", arity=3, flags=NOSCRIPT | LOADING | STALE, since="8.1.0")
