@@ -54,7 +54,7 @@ class Tracking:
     def __init__(self, sessions: dict[int, Session]) -> None:
         self.sessions = sessions
         self.clients: dict[Session, Tracked] = {}
-        self.keys: dict[bytes, set[Session]] = {}
+        self.keys: dict[bytes, set[int]] = {}  # ids, which outlive a client at no cost
         self.running: Session | None = None  # whose command it is that changes keys
 
     def begin(self, session: Session, tracked: Tracked) -> None:
@@ -74,7 +74,7 @@ class Tracking:
         if tracked is None or READONLY not in spec.flags or PUBSUB in spec.flags or not tracked.remembers:
             return
         for position in find_keys(spec, args):
-            self.keys.setdefault(bytes(args[position]), set()).add(session)
+            self.keys.setdefault(bytes(args[position]), set()).add(session.id)
         while len(self.keys) > MOST_KEYS:
             self._tell_readers(next(iter(self.keys)))
 
@@ -86,9 +86,10 @@ class Tracking:
                 self._tell(session, tracked, [key])
 
     def _tell_readers(self, key: bytes) -> None:
-        for session in self.keys.pop(key, ()):
-            tracked = session.tracked
-            if tracked is not None and not tracked.broadcast:
+        for number in self.keys.pop(key, ()):
+            session = self.sessions.get(number)
+            tracked = None if session is None else session.tracked
+            if session is not None and tracked is not None and not tracked.broadcast:
                 self._tell(session, tracked, [key])
 
     def flushed(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from store_pulsards.engine import args, replies
 from store_pulsards.engine.commandlog import CommandLog
 from store_pulsards.engine.context import Context
-from store_pulsards.engine.replies import OK, Reply
+from store_pulsards.engine.replies import NO_REPLY, OK, Reply
 from store_pulsards.engine.table import ADMIN, LOADING, NOSCRIPT, STALE, family
 
 command = family("server")
@@ -22,6 +22,8 @@ def monitor(ctx: Context) -> Reply:
     """Listens for all requests received by the server in real-time."""
     if ctx.in_exec:
         raise replies.monitor_in_transaction()
+    if ctx.session.monitoring:
+        return NO_REPLY
     ctx.session.monitoring = True
     ctx.engine.observation.monitors[ctx.session] = None
     ctx.engine.observe()
