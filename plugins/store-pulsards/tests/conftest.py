@@ -222,7 +222,8 @@ def start_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         def start(*options: str) -> tuple[str, int]:
             port = _free_port()
             directory: Path = tmp_path_factory.mktemp("valkey")
-            command = [str(binary), "--port", str(port), "--save", "", "--dir", str(directory), *options]
+            command = [str(binary), "--port", str(port), "--save", "", "--dir", str(directory)]
+            command += ["--enable-debug-command", "yes", *options]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             stack.callback(process.wait, PATIENCE)
             stack.callback(process.terminate)

@@ -200,3 +200,16 @@ def test_the_help_names_every_option() -> None:
     text = make_parser().format_help()
     assert "--exit-on-stdin-eof" in text
     assert "6410" in text
+
+
+def test_shutdown_ends_the_process() -> None:
+    command = [sys.executable, "-m", "store_pulsards", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition("port=")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"SHUTDOWN SAVE\r\n")
+            assert client.recv(100) == b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n"
+            client.sendall(b"SHUTDOWN NOSAVE\r\n")
+            assert client.recv(100) == b""
+        assert process.wait(10) == 0

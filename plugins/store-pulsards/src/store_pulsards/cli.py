@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -211,6 +212,7 @@ async def serve(options: argparse.Namespace) -> None:
         protected=options.protected_mode == "yes",
     )
     stop = _stop_signal(options.exit_on_stdin_eof)
+    server.engine.shut_down = partial(_tell, stop, "SHUTDOWN")
     try:
         place = await _listen(server, options)
         log.log(NOTICE, "ready: %s", place)
@@ -240,11 +242,7 @@ def _stop_signal(at_eof: bool) -> asyncio.Future[str]:
     """A future that has the reason when the server is to stop."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[str] = loop.create_future()
-
-    def tell(reason: str) -> None:
-        if not stop.done():
-            stop.set_result(reason)
-
+    tell = partial(_tell, stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, number.name)
     if at_eof:
@@ -253,6 +251,11 @@ def _stop_signal(at_eof: bool) -> asyncio.Future[str]:
         except (OSError, ValueError) as error:  # not something that can be waited for: a file, /dev/null, closed
             raise Refused("--exit-on-stdin-eof needs a pipe as standard input") from error
     return stop
+
+
+def _tell(stop: asyncio.Future[str], reason: str) -> None:
+    if not stop.done():
+        stop.set_result(reason)
 
 
 def _watch_stdin(tell: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from store_pulsards.encoder import ENCODERS
-from store_pulsards.engine.replies import Push, Reply
+from store_pulsards.engine.replies import Reply
 from store_pulsards.protocol import UNANSWERED, Request, RequestParser, protocol_error
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_engine",
         "_executing",
         "_held",
+        "_observation",
         "_out",
         "_over_since",
         "_parser",
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._engine = server.engine
+        self._observation = server.engine.observation
         self._out: list[bytes] = []
         self._batch: list[Request] = []  # parsed, but not yet its turn
         self._chunks: deque[bytes] = deque()  # not yet parsed
@@ -108,7 +110,11 @@ class Connection(asyncio.Protocol):
             return
         if session.gate:  # RESET may have taken the password back
             parser.restricted = not session.authenticated
-        self._run(parser.feed(data))
+        requests = parser.feed(data)
+        self._run(requests)
+        elapsed = server.clock() - session.last_active
+        if elapsed >= self._observation.slow_chunk and requests:
+            self._observation.chunk(session, requests[0], len(requests), elapsed)
         if parser.restricted or parser.error is not None or session.closing:
             self._go_on()
         self._flush()
@@ -245,7 +251,7 @@ class Connection(asyncio.Protocol):
             self._emit(data)
         self._resume_soon()
 
-    def _push(self, message: Push) -> None:
+    def _push(self, message: Reply) -> None:
         data = self._server.encode_push(message, self.session.resp)
         if self._executing:  # a message to oneself stands behind the reply of the command that sent it
             self._held.append(data)
@@ -266,7 +272,7 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what messages and late replies have come together, unless the subscriber is too slow for them."""
         self._flush()
-        if self._paused and self.session.subscribed and self._too_slow():
+        if self._paused and self.session.hears and self._too_slow():
             log.warning("subscriber at %s does not read its messages: dropped", self.session.address)
             self.abort()
 

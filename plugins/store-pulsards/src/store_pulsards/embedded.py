@@ -13,7 +13,7 @@ from typing import Any
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError
 from store_pulsards.engine.engine import Engine
-from store_pulsards.engine.replies import BLOCKED, Many, Push, Reply
+from store_pulsards.engine.replies import BLOCKED, Many, Reply
 from store_pulsards.native import native
 from store_pulsards.sweeper import Sweeper
 from store_redis.encoding import plain
@@ -181,7 +181,7 @@ class EmbeddedLink(Link):
             self._deadline.cancel()
             self._deadline = None
 
-    def _push(self, message: Push) -> None:
+    def _push(self, message: Reply) -> None:
         if self.on_push is not None:
             self.on_push(message)
 

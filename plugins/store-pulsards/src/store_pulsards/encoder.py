@@ -13,6 +13,8 @@ from store_pulsards.engine.replies import (
     BLOCKED,
     NO_REPLY,
     NULL_ARRAY,
+    Attributed,
+    BigNumber,
     Coordinate,
     ErrorReply,
     Keyed,
@@ -126,6 +128,10 @@ def _verbatim3(value: bytes) -> bytes:
     return b"=%d\r\ntxt:%b\r\n" % (len(value) + 4, value)
 
 
+def _big_number3(value: bytes) -> bytes:
+    return b"(%b\r\n" % value
+
+
 def _constant(reply: bytes) -> Encoder:
     return lambda _: reply
 
@@ -167,6 +173,10 @@ def _encoders(resp: int) -> Encoders:
     def true_map(value: dict[Any, Any]) -> bytes:
         return b"%%%d\r\n" % len(value) + flat(value.items())
 
+    def attributed(value: Attributed) -> bytes:
+        head = b"|%d\r\n%b" % (len(value.attributes), flat(value.attributes.items())) if new else b""
+        return head + table[type(value.reply)](value.reply)
+
     new = resp >= 3
     null = b"_\r\n" if new else b"$-1\r\n"
     table[bytes] = _bulk
@@ -179,6 +189,8 @@ def _encoders(resp: int) -> Encoders:
     table[Coordinate] = _coordinate3 if new else _coordinate2
     table[Verbatim] = _verbatim3 if new else _bulk
     table[list] = table[tuple] = sized(b"*")
+    table[BigNumber] = _big_number3 if new else _bulk
+    table[Attributed] = attributed
     table[dict] = true_map if new else flat_map
     table[SetReply] = sized(b"~" if new else b"*")
     table[Pairs] = nested_pairs if new else flat_pairs

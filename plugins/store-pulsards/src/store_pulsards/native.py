@@ -12,7 +12,18 @@ from typing import Any, Final
 from hiredis import Reader
 
 from store_pulsards.encoder import encode
-from store_pulsards.engine.replies import NULL_ARRAY, Coordinate, ErrorReply, Keyed, Pairs, Reply, Status, Verbatim
+from store_pulsards.engine.replies import (
+    NULL_ARRAY,
+    Attributed,
+    BigNumber,
+    Coordinate,
+    ErrorReply,
+    Keyed,
+    Pairs,
+    Reply,
+    Status,
+    Verbatim,
+)
 from store_redis.errors import reply_error
 
 #: Types that are their own Python value when nothing is decoded.
@@ -72,6 +83,14 @@ def _error(reply: ErrorReply, encoding: str | None) -> Any:
     return reply_error(reply.message)
 
 
+def _attributed(reply: Attributed, encoding: str | None) -> Any:
+    return _native(reply.reply, encoding)
+
+
+def _big_number(reply: BigNumber, encoding: str | None) -> int:
+    return int(reply)
+
+
 def _nothing(reply: Reply, encoding: str | None) -> None:
     return None
 
@@ -88,5 +107,7 @@ _CONVERTERS: Final[dict[type, Callable[[Any, str | None], Any]]] = {
     Pairs: _pairs,
     Keyed: _keyed,
     ErrorReply: _error,
+    Attributed: _attributed,
+    BigNumber: _big_number,
     type(NULL_ARRAY): _nothing,
 }

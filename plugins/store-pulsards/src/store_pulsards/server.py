@@ -23,7 +23,7 @@ from store_pulsards.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from store_pulsards.engine.engine import Engine
-    from store_pulsards.engine.replies import Push
+    from store_pulsards.engine.replies import Reply
 
 FAREWELL: Final = 1.0  # seconds that a closing server gives its clients to take their last replies
 ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
@@ -86,8 +86,9 @@ class Server:
         self._unflushed: list[Connection] = []
         self.sweeper = Sweeper(engine, self.loop)
         self._idle_check: asyncio.TimerHandle | None = None
-        self._encoded: tuple[Push | None, int, bytes] = (None, 0, b"")
+        self._encoded: tuple[Reply, int, bytes] = (None, 0, b"")
         self._tell_limits()
+        engine.observe_chunks()
 
     def _tell_limits(self) -> None:
         """Let CONFIG GET and INFO say what holds here."""
@@ -95,6 +96,9 @@ class Server:
         tell(b"maxclients", limits.clients)
         tell(b"proto-max-bulk-len", limits.bulk)
         tell(b"tcp-keepalive", self.keepalive)
+        tell(b"dir", os.fsencode(Path.cwd()))
+        tell(b"protected-mode", b"yes" if self.protected else b"no")
+        tell(b"tcp-backlog", self._backlog)
         tell(b"timeout", int(limits.idle))
 
     # Where clients come from
@@ -153,7 +157,7 @@ class Server:
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
-    def encode_push(self, message: Push, resp: int) -> bytes:
+    def encode_push(self, message: Reply, resp: int) -> bytes:
         """A message goes to many subscribers: encode it once."""
         last, version, data = self._encoded
         if last is not message or version != resp:

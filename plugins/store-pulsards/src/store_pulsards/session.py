@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from store_pulsards.engine.replies import Push, Reply
+from store_pulsards.engine.replies import Reply
 
 if TYPE_CHECKING:
     from store_pulsards.engine.blocking import Blocked
     from store_pulsards.engine.context import Context
     from store_pulsards.engine.keyspace import Database
     from store_pulsards.engine.table import CommandSpec
+    from store_pulsards.engine.tracking import Tracked
 
 UNAUTHENTICATED: Final = 1
 IN_MULTI: Final = 2
 SUBSCRIBER: Final = 4  # speaks RESP2, and is subscribed
 PAUSED: Final = 8
 MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
+TRACKED: Final = 64  # what the next command reads may have to be remembered
+OBSERVED: Final = 32  # somebody looks at each command (MONITOR, a command log)
 
 
 class Queued:
@@ -56,6 +59,7 @@ class Session:
         "address",
         "authenticated",
         "blocked",
+        "capabilities",
         "channels",
         "closing",
         "command",
@@ -69,10 +73,12 @@ class Session:
         "lib_name",
         "lib_version",
         "local_address",
+        "monitoring",
         "mute",
         "name",
         "no_evict",
         "no_touch",
+        "observed",
         "patterns",
         "paused",
         "push",
@@ -80,6 +86,8 @@ class Session:
         "resp",
         "shard_channels",
         "spoiled",
+        "timed",
+        "tracked",
         "watched",
     )
 
@@ -89,7 +97,7 @@ class Session:
         *,
         authenticated: bool,
         created: float,
-        push: Callable[[Push], None] = drop,
+        push: Callable[[Reply], None] = drop,
         address: str = "",
         local_address: str = "",
     ) -> None:
@@ -120,6 +128,11 @@ class Session:
         self.paused = False
         self.no_evict = False
         self.no_touch = False
+        self.monitoring = False
+        self.capabilities = b""  # CLIENT CAPA
+        self.observed = False
+        self.tracked: Tracked | None = None
+        self.timed = 0  # so many commands are timed one by one
         self.gate = 0
         self.regate()
 
@@ -133,6 +146,11 @@ class Session:
         """Whether messages may come at any time."""
         return bool(self.channels or self.patterns or self.shard_channels)
 
+    @property
+    def hears(self) -> bool:
+        """Whether something comes in that the client did not ask for, and does not pace."""
+        return self.subscribed or self.monitoring or self.tracked is not None
+
     def regate(self) -> None:
         """Find out anew whether commands of this client may run at once; after each change that bears on it."""
         self.gate = (
@@ -141,4 +159,6 @@ class Session:
             | (SUBSCRIBER if self.resp == 2 and self.subscribed else 0)
             | (PAUSED if self.paused else 0)
             | (0 if self.mute == b"ON" else MUTED)
+            | (TRACKED if self.tracked is not None and self.tracked.gates else 0)
+            | (OBSERVED if self.observed or self.timed else 0)
         )

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from store_pulsards.engine.config import Config
+from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import ErrorReply
 
 
@@ -26,3 +28,13 @@ def test_a_fact_cannot_be_set(config: Config) -> None:
 def test_event_classes_are_shown_as_valkey_shows_them(config: Config, given: bytes, shown: bytes) -> None:
     config.set([(b"notify-keyspace-events", given)])
     assert config.get([b"notify-*"]) == {b"notify-keyspace-events": shown}
+
+
+def test_every_parameter_of_valkey_can_be_asked_for(engine: Engine, valkey: tuple[str, int]) -> None:
+    with redis.Redis(*valkey) as client:
+        theirs = set(client.config_get("*"))
+    assert theirs - {name.decode() for name in engine.config.get([b"*"])} == {
+        "hash-seed",
+        "ignore-warnings",
+        "locale-collate",
+    }

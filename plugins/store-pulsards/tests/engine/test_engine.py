@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Protocol
 
 import pytest
@@ -157,3 +159,46 @@ def test_replies_are_not_the_state_itself(engine: Engine) -> None:
     reply = run(engine, session, "CONFIG GET *")
     reply.clear()
     assert run(engine, session, "CONFIG GET requirepass") == {b"requirepass": b"x"}
+
+
+def test_an_embedded_engine_refuses_to_be_shut_down(engine: Engine) -> None:
+    session = engine.session()
+    assert run(engine, session, "SHUTDOWN NOSAVE") == "ERR Errors trying to SHUTDOWN. Check logs."
+    assert not session.closing
+
+
+def test_active_expiry_can_be_switched_off(engine: Engine, clock: Clock) -> None:
+    session = engine.session()
+    run(engine, session, "SET a 1 PX 10")
+    clock.now += 1
+    run(engine, session, "DEBUG SET-ACTIVE-EXPIRE 0")
+    engine.expire_some()
+    assert run(engine, session, "DBSIZE") == 1
+    run(engine, session, "DEBUG SET-ACTIVE-EXPIRE 1")
+    engine.expire_some()
+    assert run(engine, session, "DBSIZE") == 0
+
+
+def test_a_reader_that_has_gone_is_not_kept_by_the_keys_it_read(engine: Engine) -> None:
+    session, writer = engine.session(), engine.session()
+    session.resp = 3
+    run(engine, session, "CLIENT TRACKING ON")
+    run(engine, session, "GET a")
+    gone = weakref.ref(session)
+    engine.close_session(session)
+    del session
+    gc.collect()
+    assert gone() is None
+    assert run(engine, writer, "SET a 1") is OK
+
+
+def test_a_client_may_be_closed_by_the_message_that_it_cannot_take(engine: Engine) -> None:
+    monitor, tracker, writer = engine.session(), engine.session(), engine.session()
+    tracker.resp = 3
+    run(engine, tracker, "CLIENT TRACKING ON BCAST")
+    run(engine, monitor, "MONITOR")
+    monitor.push = lambda _: engine.kill(monitor)
+    tracker.push = lambda _: engine.kill(tracker)
+    assert run(engine, writer, "SET a 1") is OK
+    assert engine.sessions == {writer.id: writer}
+    assert writer.gate == engine.keyspace.observers == 0

@@ -1,6 +1,6 @@
 """CONFIG: what can be set, and what a client may want to know.
 
-Three parameters change what the engine does. The others are facts: clients and tools ask for them (the benchmark tool
+Some parameters change what the engine does. The others are facts: clients and tools ask for them (the benchmark tool
 of Redis for ``save`` and ``appendonly``), and setting one is refused as Valkey refuses an immutable one, rather
 than accepted without effect.
 """
@@ -8,9 +8,11 @@ than accepted without effect.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from store_pulsards.engine import replies
+from store_pulsards.engine import args, replies
+from store_pulsards.engine.config_facts import UNUSED
 from store_pulsards.engine.glob import compile_glob, plain_text
 
 FACTS: Final[dict[bytes, bytes]] = {
@@ -35,6 +37,24 @@ FACTS: Final[dict[bytes, bytes]] = {
     b"unixsocket": b"",
     b"zset-max-listpack-entries": b"128",
     b"zset-max-listpack-value": b"64",
+}
+
+# Numbers that can be set: the default, the least, the greatest. The command logs cost every command something
+# while they are on; only the server switches one of them on by itself.
+MOST: Final = 2**63 - 1
+NUMBERS: Final[dict[bytes, tuple[int, int, int]]] = {
+    b"commandlog-execution-slower-than": (-1, -1, MOST),
+    b"commandlog-large-reply-max-len": (128, 0, MOST),
+    b"commandlog-large-request-max-len": (128, 0, MOST),
+    b"commandlog-reply-larger-than": (-1, -1, MOST),
+    b"commandlog-request-larger-than": (-1, -1, MOST),
+    b"commandlog-slow-execution-max-len": (128, 0, MOST),
+    b"latency-monitor-threshold": (0, 0, MOST),
+}
+SWITCHES: Final[dict[bytes, bool]] = {b"latency-tracking": False}
+ALIASES: Final[dict[bytes, bytes]] = {
+    b"slowlog-log-slower-than": b"commandlog-execution-slower-than",
+    b"slowlog-max-len": b"commandlog-slow-execution-max-len",
 }
 
 MAX_STRING: Final = 512 * 1024 * 1024  # proto-max-bulk-len
@@ -84,19 +104,36 @@ def memory_size(name: bytes, text: bytes) -> int:
 class Config:
     """The parameters of one engine."""
 
-    __slots__ = ("_facts", "_setters", "events", "hll_sparse_max_bytes", "password", "watch_events")
+    __slots__ = (
+        "_facts",
+        "_numbers",
+        "_setters",
+        "_switches",
+        "events",
+        "hll_sparse_max_bytes",
+        "password",
+        "watch_events",
+        "watch_observation",
+    )
 
     def __init__(self, *, databases: int, password: str) -> None:
-        self._facts = {**FACTS, b"databases": b"%d" % databases}
+        self._facts = {**UNUSED, **FACTS, b"databases": b"%d" % databases}
         self.password = password.encode()
         self.events: frozenset[int] = frozenset()  # letters of notify-keyspace-events
         self.hll_sparse_max_bytes = 3000
         self.watch_events: Callable[[], None] | None = None  # called when they change
+        self._numbers = {name: default for name, (default, _, _) in NUMBERS.items()}
+        self._switches = dict(SWITCHES)
+        self.watch_observation: Callable[[], None] | None = None  # called when a number or a switch changes
         self._setters: dict[bytes, Callable[[bytes], Callable[[], None]]] = {
             b"hll-sparse-max-bytes": self._set_hll_sparse_max_bytes,
             b"notify-keyspace-events": self._set_events,
             b"requirepass": self._set_password,
         }
+        for name in (*NUMBERS, *ALIASES):
+            self._setters[name] = partial(self._set_number, name)
+        for name in SWITCHES:
+            self._setters[name] = partial(self._set_switch, name)
 
     def tell(self, name: bytes, value: bytes | int) -> None:
         """Say how it really is with one of the facts: what the shell around the engine knows (its port, its limits)."""
@@ -106,14 +143,29 @@ class Config:
         """One of the facts, as text."""
         return self._facts[name].decode("utf-8", "replace")
 
-    def get(self, patterns: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Every parameter that matches a pattern, in any case; one that is named outright keeps the name given."""
-        values = {
+    def number(self, name: bytes) -> int:
+        """A parameter that is a number."""
+        return self._numbers[name]
+
+    def switch(self, name: bytes) -> bool:
+        """A parameter that is yes or no."""
+        return self._switches[name]
+
+    def _values(self) -> dict[bytes, bytes]:
+        numbers = {name: b"%d" % number for name, number in self._numbers.items()}
+        return {
             **self._facts,
+            **numbers,
             b"hll-sparse-max-bytes": b"%d" % self.hll_sparse_max_bytes,
+            **{alias: numbers[name] for alias, name in ALIASES.items()},
+            **{name: b"yes" if on else b"no" for name, on in self._switches.items()},
             b"notify-keyspace-events": self._event_letters(),
             b"requirepass": self.password,
         }
+
+    def get(self, patterns: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Every parameter that matches a pattern, in any case; one that is named outright keeps the name given."""
+        values = self._values()
         found: dict[bytes, bytes] = {}
         for pattern in patterns:
             if plain_text(pattern):
@@ -130,7 +182,7 @@ class Config:
             name = given.lower()
             if name in changes:
                 raise replies.config_failed(name, "duplicate parameter")
-            if name in self._facts:
+            if name in self._facts and name not in self._setters:
                 raise replies.config_failed(name, "can't set immutable config")
             if name not in self._setters:
                 raise replies.config_unknown(given)
@@ -151,6 +203,33 @@ class Config:
             self.hll_sparse_max_bytes = size
 
         return change
+
+    def _set_number(self, given: bytes, value: bytes) -> Callable[[], None]:
+        name = ALIASES.get(given, given)
+        _, low, high = NUMBERS[name]
+        number = args.integer(value, error=lambda: replies.config_not_a_number(given))
+        if not low <= number <= high:
+            raise replies.config_out_of_range(given, low, high)
+
+        def change() -> None:
+            self._numbers[name] = number
+            self._changed()
+
+        return change
+
+    def _set_switch(self, name: bytes, value: bytes) -> Callable[[], None]:
+        if value.lower() not in (b"yes", b"no"):
+            raise replies.config_not_a_switch(name)
+
+        def change() -> None:
+            self._switches[name] = value.lower() == b"yes"
+            self._changed()
+
+        return change
+
+    def _changed(self) -> None:
+        if self.watch_observation is not None:
+            self.watch_observation()
 
     def _set_events(self, value: bytes) -> Callable[[], None]:
         letters = set(value)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from os import urandom
 from typing import Final
 
 import store_pulsards.engine.commands  # noqa: F401  (fills the table)
@@ -20,16 +21,27 @@ from store_pulsards.engine.blocking import Blocked
 from store_pulsards.engine.config import EVENT_CLASS, Config
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import Database, Keyspace
+from store_pulsards.engine.observation import SLOW_BY_DEFAULT, Observation
 from store_pulsards.engine.pubsub import PubSub
-from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply, Push, Reply
+from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply, Reply
 from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
-from store_pulsards.session import MUTED, PAUSED, SUBSCRIBER, UNAUTHENTICATED, Session, drop
+from store_pulsards.engine.tracking import Tracked, Tracking
+from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
 
+MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
 RUNS_IN_MULTI: Final = frozenset({"exec", "discard", "reset", "quit"})
 RUNS_WHILE_SUBSCRIBED: Final = frozenset(
     {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset"}
 )
+
+
+SLOWER_THAN: Final = b"commandlog-execution-slower-than"
+THRESHOLDS: Final = {
+    b"slow-execution": SLOWER_THAN,
+    b"large-request": b"commandlog-request-larger-than",
+    b"large-reply": b"commandlog-reply-larger-than",
+}
 
 
 class Engine:
@@ -56,14 +68,23 @@ class Engine:
         self.pause = blocking.Pause()
         self.sessions: dict[int, Session] = {}
         self.config.watch_events = self._listen
+        self.observation = Observation(self)
+        self.config.watch_observation = self.observe
         self.started = clock()
         self.executed = 0
         self.failed = 0
+        self.active_expiry = True  # DEBUG SET-ACTIVE-EXPIRE
+        self.shut_down: Callable[[], None] | None = None  # set by a server process that SHUTDOWN may end
+        self.run_id = urandom(20).hex()
+        self.errors: dict[str, int] = {}  # how often each code was answered
+        self.replication_id = ""
+        self.change_replication_id()
+        self.tracking = Tracking(self.sessions)
         self._last_session = 0
 
     def session(
         self,
-        push: Callable[[Push], None] | None = None,
+        push: Callable[[Reply], None] | None = None,
         *,
         address: str = "",
         local_address: str = "",
@@ -80,6 +101,7 @@ class Engine:
         )
         session.context = Context(self, session)
         session.paused = self.pause.until > self.keyspace.clock()
+        session.observed = self.observation.needed
         session.regate()
         self.sessions[session.id] = session
         return session
@@ -94,6 +116,8 @@ class Engine:
         self.sessions.pop(session.id, None)
         session.context.unwatch()
         self.pubsub.leave(session)
+        self.end_monitor(session)
+        self.end_tracking(session)
         if session.blocked is not None:
             blocking.leave(session.blocked)
 
@@ -102,6 +126,82 @@ class Engine:
         session.closing = True
         self.close_session(session)
         session.hang_up()
+
+    def end_monitor(self, session: Session) -> None:
+        """The client sees no commands of others any more."""
+        if session in self.observation.monitors:
+            session.monitoring = False
+            del self.observation.monitors[session]
+            self.observe()
+
+    def observe(self) -> None:
+        """Begin or end looking at every command, as MONITOR and the configuration want it."""
+        observation, config = self.observation, self.config
+        for log, kind in (
+            (observation.slow, b"slow-execution"),
+            (observation.large_requests, b"large-request"),
+            (observation.large_replies, b"large-reply"),
+        ):
+            log.threshold = config.number(THRESHOLDS[kind])
+            log.limit = config.number(b"commandlog-%b-max-len" % kind)
+            log.trim()
+        observation.refresh()
+        needed = observation.needed
+        for session in self.sessions.values():
+            session.observed = needed
+            session.regate()
+
+    def change_replication_id(self) -> None:
+        """Begin another history, as far as replicas would be concerned."""
+        self.replication_id = urandom(20).hex()
+
+    def observe_chunks(self) -> None:
+        """A server is there that times the chunks it reads: log slow commands, unless that was set already."""
+        if self.config.number(SLOWER_THAN) < 0 and not self.observation.per_chunk:
+            self.observation.per_chunk = True
+            self.config.set([(SLOWER_THAN, b"%d" % SLOW_BY_DEFAULT)])
+
+    def run(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> Reply:
+        """Run a command that has been admitted, before the eyes of whoever looks."""
+        session.command = spec
+        if session.gate & TRACKED:
+            return self._run_tracked(session, spec, args)
+        if session.gate & OBSERVED:
+            return self.observation.run(session, spec, args)
+        return spec.handler(session.context, *args[spec.words :])
+
+    def _run_tracked(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> Reply:
+        """Run a command of a tracking client; what it reads is remembered."""
+        self.tracking.running = session
+        try:
+            if session.gate & OBSERVED:
+                return self.observation.run(session, spec, args)
+            return spec.handler(session.context, *args[spec.words :])
+        finally:
+            self.tracking.running = None
+            self.tracking.remember(session, spec, args)
+            self._end_caching(session, spec)
+
+    @staticmethod
+    def _end_caching(session: Session, spec: CommandSpec) -> None:
+        """CLIENT CACHING holds for one command, or one whole transaction."""
+        tracked = session.tracked
+        if tracked is None or not tracked.caching or spec.name.startswith("client"):
+            return
+        if session.queued is None and not session.context.in_exec:
+            tracked.caching = False
+            session.regate()
+
+    def begin_tracking(self, session: Session, tracked: Tracked) -> None:
+        """Tell a client when what it reads changes."""
+        self.tracking.begin(session, tracked)
+        self._listen()
+
+    def end_tracking(self, session: Session) -> None:
+        """Tell it no more."""
+        if session.tracked is not None:
+            self.tracking.end(session)
+            self._listen()
 
     def execute(self, session: Session, args: Sequence[bytes]) -> Reply:
         """Run one command and return its reply; a command's error is a reply too (``ErrorReply``)."""
@@ -122,7 +222,7 @@ class Engine:
                 else:
                     reply = spec.handler(session.context, *args[1:])
         except ErrorReply as error:
-            self.failed += 1
+            self._count_error(error)
             reply = error.answer(args)
         if keyspace.ready:
             blocking.serve(keyspace)
@@ -154,7 +254,7 @@ class Engine:
 
     def expire_some(self, seconds: float = 0.001) -> bool:
         """Remove keys whose time is over, for at most so long; whether some are left."""
-        more = self.keyspace.expire_some(seconds)
+        more = self.active_expiry and self.keyspace.expire_some(seconds)
         if self.keyspace.ready:
             blocking.serve(self.keyspace)
         return more
@@ -166,11 +266,14 @@ class Engine:
 
     def _listen(self) -> None:
         """Begin or end keyspace notifications, as the configuration says."""
-        self.keyspace.listen(self._announce if self.config.events else None)
+        wanted = self.config.events or self.tracking.clients
+        self.keyspace.listen(self._announce if wanted else None)
 
     def _announce(self, database: Database, event: str, key: bytes) -> None:
         """Publish a keyspace notification, if its class is wanted."""
         events = self.config.events
+        if self.tracking.clients:
+            self.tracking.changed(key)
         if EVENT_CLASS.get(event, ord("g")) in events:
             name = event.encode()
             if ord("K") in events:
@@ -185,8 +288,8 @@ class Engine:
         skipped = session.mute == b"SKIP"
         try:
             reply = self._admit(session, args)
-        except ErrorReply:
-            self.failed += 1
+        except ErrorReply as error:
+            self._count_error(error)
             reply = NO_REPLY
         if skipped:
             session.mute = b"ON"
@@ -198,6 +301,12 @@ class Engine:
             return BLOCKED
         return NO_REPLY
 
+    def _count_error(self, error: ErrorReply) -> None:
+        self.failed += 1
+        code = error.message.partition(" ")[0]
+        if code in self.errors or len(self.errors) < MOST_CODES:
+            self.errors[code] = self.errors.get(code, 0) + 1
+
     def _admit(self, session: Session, args: Sequence[bytes]) -> Reply:
         spec = table.find(args[0])
         try:
@@ -208,14 +317,15 @@ class Engine:
                 raise replies.aborted_because(error) from None
             if session.queued is not None:
                 session.queued.failed = True
+            if spec is not None and session.gate & OBSERVED:
+                self.observation.rejected(table.resolve(args) or spec)
             raise
         if session.gate & PAUSED and self.pause.holds(session, spec, self.keyspace.clock()):
             return self._postpone(session, args)
         if session.queued is not None and spec.name not in RUNS_IN_MULTI:
             session.queued.commands.append((spec, args))
             return QUEUED
-        session.command = spec
-        return spec.handler(session.context, *args[spec.words :])
+        return self.run(session, spec, args)
 
     def _check(self, session: Session, spec: CommandSpec | None, args: Sequence[bytes]) -> CommandSpec:
         """The command or subcommand, when this client may run it now."""

@@ -48,6 +48,20 @@ class Coordinate(float):
     """A number with up to 17 digits after the point, none of them a trailing zero: RESP3 ``,``, RESP2 a bulk string."""
 
 
+class BigNumber(bytes):
+    """Decimal digits of a number of any size: RESP3 ``(``, RESP2 a bulk string."""
+
+
+class Attributed:
+    """A reply with attributes before it, which RESP2 has not (``DEBUG PROTOCOL attrib``)."""
+
+    __slots__ = ("attributes", "reply")
+
+    def __init__(self, attributes: dict[bytes, Any], reply: Reply) -> None:
+        self.attributes = attributes
+        self.reply = reply
+
+
 class Sentinel:
     """A reply with no content of its own."""
 
@@ -231,6 +245,17 @@ def unknown_client_type(name: bytes) -> ErrorReply:
     return ErrorReply(f"ERR Unknown client type '{show(name)}'")
 
 
+def unknown_client_flags(kind: str, given: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown {kind} found in the provided filter: {show(given)}")
+
+
+def of_negated(error: ErrorReply, option: bytes) -> ErrorReply:
+    """The error of a filter, as Valkey words it for the filter's opposite."""
+    name = option.decode()
+    message = error.message.replace("the provided filter", f"the {name} filter")
+    return ErrorReply(message.replace("ERR DB ", f"ERR {name} "))
+
+
 def no_such_client() -> ErrorReply:
     return ErrorReply("ERR No such client")
 
@@ -268,6 +293,125 @@ def config_unknown(name: bytes) -> ErrorReply:
 
 def config_failed(name: bytes, reason: str) -> ErrorReply:
     return ErrorReply(f"ERR CONFIG SET failed (possibly related to argument '{show(name)}') - {reason}")
+
+
+def config_not_a_number(name: bytes) -> ErrorReply:
+    return config_failed(name, "argument couldn't be parsed into an integer")
+
+
+def config_out_of_range(name: bytes, low: int, high: int) -> ErrorReply:
+    return config_failed(name, f"argument must be between {low} and {high} inclusive")
+
+
+def config_not_a_switch(name: bytes) -> ErrorReply:
+    return config_failed(name, "argument must be 'yes' or 'no'")
+
+
+def monitor_in_transaction() -> ErrorReply:
+    return ErrorReply("ERR MONITOR isn't allowed for DENY BLOCKING client")
+
+
+def log_count() -> ErrorReply:
+    return ErrorReply("ERR count should be greater than or equal to -1")
+
+
+def log_type() -> ErrorReply:
+    return ErrorReply("ERR type should be one of the following: slow, large-request, large-reply")
+
+
+def no_samples(event: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR No samples available for event '{show(event)}'")
+
+
+def no_config_file() -> ErrorReply:
+    return ErrorReply("ERR The server is running without a config file")
+
+
+def packed_threshold() -> ErrorReply:
+    return ErrorReply("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+
+
+def not_in_resp2() -> ErrorReply:
+    return ErrorReply("ERR RESP2 is not supported by this command")
+
+
+def debug_protocol() -> ErrorReply:
+    return ErrorReply(
+        "ERR Wrong protocol type name. Please use one of the following: "
+        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+    )
+
+
+def invalid_primary_port() -> ErrorReply:
+    return ErrorReply("ERR Invalid master port")
+
+
+def no_replication() -> ErrorReply:
+    return ErrorReply("ERR REPLICAOF not allowed: pulsards has no replication")
+
+
+def no_cluster() -> ErrorReply:
+    return ErrorReply("ERR This instance has cluster support disabled")
+
+
+def function_flush_mode() -> ErrorReply:
+    return ErrorReply("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
+
+
+def no_shutdown() -> ErrorReply:
+    return ErrorReply("ERR No shutdown in progress.")
+
+
+def cannot_shut_down() -> ErrorReply:
+    return ErrorReply("ERR Errors trying to SHUTDOWN. Check logs.")
+
+
+def one_redirect() -> ErrorReply:
+    return ErrorReply("ERR A client can only redirect to a single other client")
+
+
+def no_redirect_target() -> ErrorReply:
+    return ErrorReply("ERR The client ID you want redirect to does not exist")
+
+
+def prefix_without_bcast() -> ErrorReply:
+    return ErrorReply("ERR PREFIX option requires BCAST mode to be enabled")
+
+
+def bcast_with_options() -> ErrorReply:
+    return ErrorReply("ERR OPTIN and OPTOUT are not compatible with BCAST")
+
+
+def optin_and_optout() -> ErrorReply:
+    return ErrorReply("ERR You can't specify both OPTIN mode and OPTOUT mode")
+
+
+def tracking_mode(mode: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR You can't switch {mode} before disabling tracking for this client, and then re-enabling it with a "
+        "different mode."
+    )
+
+
+def prefix_overlaps(prefix: bytes, other: bytes, which: str) -> ErrorReply:
+    return ErrorReply(
+        f"ERR Prefix '{show(prefix)}' overlaps with {which} prefix '{show(other)}'. "
+        "Prefixes for a single client must not overlap."
+    )
+
+
+def caching_without_tracking() -> ErrorReply:
+    return ErrorReply(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+    )
+
+
+def caching_mode(switch: str, mode: str) -> ErrorReply:
+    return ErrorReply(f"ERR CLIENT CACHING {switch} is only valid when tracking is enabled in {mode} mode.")
+
+
+def no_import_mode() -> ErrorReply:
+    return ErrorReply("ERR Server is not in import mode")
 
 
 def invalid_command() -> ErrorReply:

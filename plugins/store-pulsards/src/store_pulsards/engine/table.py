@@ -38,6 +38,7 @@ class Flag(IntFlag):
     NO_AUTH = auto()
     NO_MULTI = auto()
     ALLOW_BUSY = auto()
+    NO_ASYNC_LOADING = auto()
 
 
 NO_FLAGS: Final = Flag(0)
@@ -55,6 +56,7 @@ FAST: Final = Flag.FAST
 NO_AUTH: Final = Flag.NO_AUTH
 NO_MULTI: Final = Flag.NO_MULTI
 ALLOW_BUSY: Final = Flag.ALLOW_BUSY
+NO_ASYNC_LOADING: Final = Flag.NO_ASYNC_LOADING
 
 
 @dataclass(frozen=True, slots=True)

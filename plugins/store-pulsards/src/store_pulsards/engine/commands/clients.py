@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from store_pulsards.engine import args, blocking, replies
 from store_pulsards.engine.commands.connection import printable
 from store_pulsards.engine.context import Context
-from store_pulsards.engine.replies import NO_REPLY, OK, Reply, Verbatim
+from store_pulsards.engine.replies import NO_REPLY, OK, ErrorReply, Reply, Verbatim
 from store_pulsards.engine.table import ADMIN, ALLOW_BUSY, LOADING, NO_MULTI, NOSCRIPT, STALE, family
 from store_pulsards.session import Session
 
@@ -142,23 +142,29 @@ def _filters(ctx: Context, options: tuple[bytes, ...], *, skip_me: bool) -> tupl
     """Every filter that the options name, and whether this client is left out."""
     filters: list[Filter] = []
     ids: set[int] = set()
+    others: set[int] = set()
     left = list(options)
     while left:
         option = left.pop(0).upper()
         if not left:
             raise replies.syntax_error()
-        if option == b"ID":
-            ids.add(_client_id(left.pop(0)))
+        if option in (b"ID", b"NOT-ID"):
+            named = ids if option == b"ID" else others
+            named.add(_client_id(left.pop(0)))
             while left and left[0].isdigit():
-                ids.add(_client_id(left.pop(0)))
+                named.add(_client_id(left.pop(0)))
         elif option == b"SKIPME":
             skip_me = _yes_or_no(left.pop(0))
         elif option in _FILTERS:
             filters.append(_FILTERS[option](ctx, left.pop(0)))
+        elif option.removeprefix(b"NOT-") in _NEGATED:
+            filters.append(_negated(ctx, option, left.pop(0)))
         else:
             raise replies.syntax_error()
     if ids:
         filters.append(lambda session: session.id in ids)
+    if others:
+        filters.append(lambda session: session.id not in others)
     return filters, skip_me
 
 
@@ -217,6 +223,30 @@ def _by_ip(ctx: Context, value: bytes) -> Filter:
     return lambda session: session.address.rpartition(":")[0].encode() == value
 
 
+def _by_flags(ctx: Context, value: bytes) -> Filter:
+    wanted = value.decode("utf-8", "replace")
+    if set(wanted) - KNOWN_FLAGS:
+        raise replies.unknown_client_flags("flags", value)
+    return lambda session: set(wanted) <= set(_flags(session))
+
+
+def _by_capability(ctx: Context, value: bytes) -> Filter:
+    if set(value) - set(b"r"):
+        raise replies.unknown_client_flags("capa", value)
+    return lambda session: set(value) <= set(session.capabilities)
+
+
+def _negated(ctx: Context, option: bytes, value: bytes) -> Filter:
+    """``NOT-NAME`` and its kin; their errors name them."""
+    try:
+        applies = _FILTERS[option.removeprefix(b"NOT-")](ctx, value)
+    except ErrorReply as error:
+        raise replies.of_negated(error, option) from None
+    return lambda session: not applies(session)
+
+
+KNOWN_FLAGS: Final = frozenset("SMOPxbRtTBducAUeIiEN")
+
 _FILTERS: Final[dict[bytes, Callable[[Context, bytes], Filter]]] = {
     b"ADDR": lambda ctx, value: lambda session: session.address.encode() == value,
     b"LADDR": lambda ctx, value: lambda session: session.local_address.encode() == value,
@@ -229,7 +259,10 @@ _FILTERS: Final[dict[bytes, Callable[[Context, bytes], Filter]]] = {
     b"IDLE": _by_idle,
     b"DB": _by_database,
     b"IP": _by_ip,
+    b"FLAGS": _by_flags,
+    b"CAPA": _by_capability,
 }
+_NEGATED: Final = _FILTERS.keys() - {b"MAXAGE", b"IDLE"}
 
 
 def _describe(session: Session, now: float) -> str:
@@ -242,6 +275,7 @@ def _describe(session: Session, now: float) -> str:
         "age": int(now - session.created),
         "idle": int(max(0.0, now - session.last_active)),
         "flags": _flags(session),
+        "capa": session.capabilities.decode(),
         "db": session.context.db.index,
         "sub": len(session.channels),
         "psub": len(session.patterns),
@@ -250,7 +284,7 @@ def _describe(session: Session, now: float) -> str:
         "watch": len(session.watched),
         "cmd": "NULL" if session.command is None else session.command.name,
         "user": "default",
-        "redir": -1,
+        "redir": -1 if session.tracked is None else session.tracked.redirect,
         "resp": session.resp,
         "lib-name": session.lib_name.decode(),
         "lib-ver": session.lib_version.decode(),
@@ -260,6 +294,10 @@ def _describe(session: Session, now: float) -> str:
 
 def _flags(session: Session) -> str:
     told = {
+        "O": session.monitoring,
+        "t": session.tracked is not None,
+        "R": session.tracked is not None and session.tracked.broken,
+        "B": session.tracked is not None and session.tracked.broadcast,
         "P": session.subscribed,
         "x": session.queued is not None,
         "b": session.blocked is not None,

@@ -131,6 +131,8 @@ def reset(ctx: Context) -> Reply:
     session = ctx.session
     ctx.discard()
     ctx.engine.pubsub.leave(session)
+    ctx.engine.end_monitor(session)
+    ctx.engine.end_tracking(session)
     ctx.db = ctx.keyspace.databases[0]
     session.resp = 2
     session.name = b""

@@ -9,7 +9,9 @@ from typing import Final
 from store_pulsards.engine.commands import (  # noqa: F401
     clients,
     introspection,
+    latency,
     objects,
+    observing,
     pubsub,
     server,
     streams_groups,
@@ -21,6 +23,60 @@ from store_pulsards.engine.table import LOADING, STALE, family
 
 # Container: the group, since when it has HELP, and what HELP says between its first and its last lines.
 HELP: Final[dict[str, tuple[str, str, str]]] = {
+    "LATENCY": (
+        "server",
+        "2.8.13",
+        """\
+DOCTOR
+    Return a human readable latency analysis report.
+GRAPH <event>
+    Return an ASCII latency graph for the <event> class.
+HISTORY <event>
+    Return time-latency samples for the <event> class.
+LATEST
+    Return the latest latency samples for all events.
+RESET [<event> ...]
+    Reset latency data of one or more <event> classes.
+    (default: reset all data for all event classes)
+HISTOGRAM [COMMAND ...]
+    Return a cumulative distribution of latencies in the format of a histogram for the specified command names.
+    If no commands are specified then all histograms are replied.
+""",
+    ),
+    "SLOWLOG": (
+        "server",
+        "6.2.0",
+        """\
+GET [<count>]
+    Return top <count> entries from the slowlog (default: 10, -1 mean all).
+    Entries are made of:
+    id, timestamp, time in microseconds, arguments array, client IP and port,
+    client name
+LEN
+    Return the length of the slowlog.
+RESET
+    Reset the slowlog.
+""",
+    ),
+    "COMMANDLOG": (
+        "server",
+        "8.1.0",
+        """\
+GET <count> <type>
+    Return top <count> entries of the specified <type> from the commandlog (-1 mean all).
+    Entries are made of:
+    id, timestamp,
+        time in microseconds for type of slow,
+        or size in bytes for type of large-request,
+        or size in bytes for type of large-reply
+    arguments array, client IP and port,
+    client name
+LEN <type>
+    Return the length of the specified type of commandlog.
+RESET <type>
+    Reset the specified type of commandlog.
+""",
+    ),
     "CLIENT": (
         "connection",
         "5.0.0",
@@ -229,6 +285,10 @@ STREAM <key> [FULL [COUNT <count>]
 _ACL: Final = {"COMMAND": ("connection",)}  # where the group alone does not tell
 
 
+# Where the summary of COMMAND DOCS is another one.
+_SHOWS: Final = {"SLOWLOG", "COMMANDLOG"}
+
+
 def _helper(container: str, text: str) -> Callable[[Context], Reply]:
     lines = [
         f"{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -241,6 +301,8 @@ def _helper(container: str, text: str) -> Callable[[Context], Reply]:
         """Returns helpful text about the different subcommands."""
         return [Status(line.encode()) for line in lines]
 
+    if container in _SHOWS:
+        help_.__doc__ = "Shows helpful text about the different subcommands."
     return help_
 
 

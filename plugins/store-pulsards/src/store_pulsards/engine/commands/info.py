@@ -6,10 +6,11 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from math import log
 from typing import Final, TypeAlias
 
 from store_pulsards.engine.commands.connection import COMPATIBLE, VERSION
+from store_pulsards.engine.commands.objects import resident_bytes
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import Database
 from store_pulsards.engine.replies import Reply, Verbatim
@@ -17,9 +18,10 @@ from store_pulsards.engine.table import LOADING, STALE, family
 
 command = family("server")
 
+PERCENTILES: Final = (50, 99, 99.9)
 Section: TypeAlias = dict[str, object]
 
-DEFAULT: Final = frozenset({"default", "all", "everything"})
+BEYOND_DEFAULT: Final = frozenset({"commandstats", "latencystats"})
 
 
 @command(
@@ -35,9 +37,23 @@ def info(ctx: Context, *sections: bytes) -> Reply:
     parts = [
         f"# {title}\r\n" + "".join(f"{name}:{value}\r\n" for name, value in section(ctx).items())
         for title, section in SECTIONS.items()
-        if title.lower() in wanted or wanted & DEFAULT
+        if _is_wanted(title.lower(), wanted)
     ]
     return Verbatim("\r\n".join(parts).encode())
+
+
+def _is_wanted(name: str, wanted: set[str]) -> bool:
+    if name in wanted or not wanted.isdisjoint(("all", "everything")):
+        return True
+    return "default" in wanted and name not in BEYOND_DEFAULT
+
+
+def _human(size: float) -> str:
+    """As Valkey shows a number of bytes: ``1.04M``."""
+    if size < 1024:
+        return f"{size:.0f}B"
+    power = min(4, int(log(size, 1024)))
+    return f"{size / 1024**power:.2f}{'BKMGT'[power]}"
 
 
 def _server(ctx: Context) -> Section:
@@ -47,15 +63,25 @@ def _server(ctx: Context) -> Section:
         "redis_version": COMPATIBLE.decode(),
         "server_name": "valkey",
         "valkey_version": VERSION.decode(),
+        "valkey_release_stage": "ga",
+        "redis_git_sha1": "00000000",
+        "redis_git_dirty": 0,
+        "redis_build_id": "pulsards",
         "server_mode": "standalone",
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "arch_bits": sys.maxsize.bit_length() + 1,
         "python_version": platform.python_version(),
         "process_id": os.getpid(),
+        "process_supervised": "no",
+        "run_id": ctx.engine.run_id,
         "tcp_port": ctx.engine.config.fact(b"port"),
         "server_time_usec": int(now * 1_000_000),
         "uptime_in_seconds": uptime,
         "uptime_in_days": uptime // 86_400,
+        "hz": 10,
+        "configured_hz": 10,
+        "executable": sys.executable,
+        "config_file": "",
     }
 
 
@@ -63,8 +89,10 @@ def _clients(ctx: Context) -> Section:
     sessions = ctx.engine.sessions.values()
     return {
         "connected_clients": len(sessions),
+        "cluster_connections": 0,
         "maxclients": ctx.engine.config.fact(b"maxclients"),
         "blocked_clients": sum(session.blocked is not None for session in sessions),
+        "tracking_clients": len(ctx.engine.tracking.clients),
         "pubsub_clients": sum(session.subscribed for session in sessions),
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": sum(len(db.watchers) for db in ctx.keyspace.databases),
@@ -73,34 +101,66 @@ def _clients(ctx: Context) -> Section:
 
 
 def _memory(ctx: Context) -> Section:
-    used = _resident()
+    used = resident_bytes()
+    peak, total = max(used, _peak_bytes()), _system_bytes()
     return {
         "used_memory": used,
-        "used_memory_human": f"{used / 2**20:.2f}M",
+        "used_memory_human": _human(used),
         "used_memory_rss": used,
-        "used_memory_rss_human": f"{used / 2**20:.2f}M",
+        "used_memory_rss_human": _human(used),
+        "used_memory_peak": peak,
+        "used_memory_peak_human": _human(peak),
+        "used_memory_peak_perc": f"{100 * used / peak:.2f}%" if peak else "0.00%",
+        "used_memory_lua": 0,
+        "used_memory_lua_human": "0B",
+        "used_memory_scripts": 0,
+        "number_of_cached_scripts": 0,
+        "total_system_memory": total,
+        "total_system_memory_human": _human(total),
         "maxmemory": 0,
         "maxmemory_human": "0B",
         "maxmemory_policy": "noeviction",
+        "mem_fragmentation_ratio": "1.00",
+        "mem_allocator": "python",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": 0,
     }
 
 
-def _resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not tell."""
+def _peak_bytes() -> int:
+    """The most memory that this process has held; 0 where the system does not tell."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, AttributeError):
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _system_bytes() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, AttributeError, ValueError):
         return 0
 
 
 def _persistence(ctx: Context) -> Section:
     return {
         "loading": 0,
+        "async_loading": 0,
         "rdb_changes_since_last_save": ctx.keyspace.dirty,
         "rdb_bgsave_in_progress": 0,
         "rdb_last_save_time": int(ctx.engine.started),
+        "rdb_last_bgsave_status": "ok",
+        "rdb_last_bgsave_time_sec": -1,
+        "rdb_current_bgsave_time_sec": -1,
+        "rdb_saves": 0,
         "aof_enabled": 0,
+        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_scheduled": 0,
+        "aof_last_rewrite_time_sec": -1,
+        "aof_current_rewrite_time_sec": -1,
+        "aof_last_bgrewrite_status": "ok",
+        "aof_last_write_status": "ok",
     }
 
 
@@ -110,6 +170,9 @@ def _stats(ctx: Context) -> Section:
         "total_connections_received": engine.sessions_made,
         "total_commands_processed": engine.executed,
         "total_error_replies": engine.failed,
+        "sync_full": 0,
+        "sync_partial_ok": 0,
+        "sync_partial_err": 0,
         "expired_keys": ctx.keyspace.expired,
         "expired_fields": ctx.keyspace.expired_fields,
         "evicted_keys": 0,
@@ -120,12 +183,56 @@ def _stats(ctx: Context) -> Section:
 
 
 def _replication(ctx: Context) -> Section:
-    return {"role": "master", "connected_slaves": 0, "master_repl_offset": 0}
+    return {
+        "role": "master",
+        "connected_slaves": 0,
+        "replicas_waiting_psync": 0,
+        "master_failover_state": "no-failover",
+        "master_replid": ctx.engine.replication_id,
+        "master_replid2": "0" * 40,
+        "master_repl_offset": 0,
+        "second_repl_offset": -1,
+        "repl_backlog_active": 0,
+        "repl_backlog_size": 0,
+        "repl_backlog_first_byte_offset": 0,
+        "repl_backlog_histlen": 0,
+    }
 
 
 def _cpu(ctx: Context) -> Section:
     times = os.times()
-    return {"used_cpu_sys": f"{times.system:.6f}", "used_cpu_user": f"{times.user:.6f}"}
+    return {
+        "used_cpu_sys": f"{times.system:.6f}",
+        "used_cpu_user": f"{times.user:.6f}",
+        "used_cpu_sys_children": f"{times.children_system:.6f}",
+        "used_cpu_user_children": f"{times.children_user:.6f}",
+    }
+
+
+def _modules(ctx: Context) -> Section:
+    return {}
+
+
+def _commandstats(ctx: Context) -> Section:
+    """Only what ran while ``latency-tracking`` was on."""
+    return {
+        f"cmdstat_{name}": f"calls={each.calls},usec={each.seconds * 1e6:.0f},"
+        f"usec_per_call={each.seconds * 1e6 / max(1, each.calls):.2f},"
+        f"rejected_calls={each.rejected},failed_calls={each.failed}"
+        for name, each in ctx.engine.observation.distributions.items()
+    }
+
+
+def _errorstats(ctx: Context) -> Section:
+    return {f"errorstat_{code}": f"count={count}" for code, count in ctx.engine.errors.items()}
+
+
+def _latencystats(ctx: Context) -> Section:
+    return {
+        f"latency_percentiles_usec_{name}": ",".join(f"p{part:g}={each.percentile(part):.3f}" for part in PERCENTILES)
+        for name, each in ctx.engine.observation.distributions.items()
+        if each.calls
+    }
 
 
 def _cluster(ctx: Context) -> Section:
@@ -148,6 +255,10 @@ SECTIONS: Final[dict[str, Callable[[Context], Section]]] = {
     "Stats": _stats,
     "Replication": _replication,
     "CPU": _cpu,
+    "Modules": _modules,
+    "Commandstats": _commandstats,
+    "Errorstats": _errorstats,
+    "Latencystats": _latencystats,
     "Cluster": _cluster,
     "Keyspace": _keyspace,
 }

@@ -7,13 +7,15 @@ and FREQ is refused as it is by a Valkey without an LFU policy.
 from __future__ import annotations
 
 import gc
+import os
 from itertools import islice
+from pathlib import Path
 from sys import getsizeof
 
 from store_pulsards.engine import args, replies
 from store_pulsards.engine.context import Context
-from store_pulsards.engine.keyspace import TYPES
-from store_pulsards.engine.replies import OK, Reply
+from store_pulsards.engine.keyspace import TYPES, Database
+from store_pulsards.engine.replies import OK, Reply, Verbatim
 from store_pulsards.engine.table import LOADING, READONLY, SECOND, family
 
 command = family("generic")
@@ -72,6 +74,65 @@ def _size_of_elements(value: object, samples: int) -> int:
     count = sum(1 for _ in elements(value))
     sizes = [getsizeof(element) for element in islice(elements(value), samples or count)]
     return sum(sizes) * count // max(1, len(sizes))
+
+
+REPORT = ("nondeterministic_output", "request_policy:all_shards", "response_policy:special")
+SMALL = (
+    b"Hi Sam, this instance is empty or is using very little memory, my issues detector can't be used in these "
+    b"conditions. Please, leave for your mission on Earth and fill it with some data. The new Sam and I will be back "
+    b"to our programming as soon as I finished rebooting.\n"
+)
+HEALTHY = b"Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs on this base.\n"
+SMALL_KEYS = 10_000
+
+
+@memory("MEMORY|DOCTOR", arity=2, since="4.0.0", tips=REPORT)
+def doctor(ctx: Context) -> Reply:
+    """Outputs a memory problems report."""
+    few = sum(len(db.data) for db in ctx.keyspace.databases) < SMALL_KEYS
+    return Verbatim(SMALL if few else HEALTHY)
+
+
+@memory("MEMORY|MALLOC-STATS", arity=2, flags=LOADING, since="4.0.0", tips=REPORT)
+def malloc_stats(ctx: Context) -> Reply:
+    """Returns the allocator statistics."""
+    return b"Stats not supported for the current allocator"
+
+
+@memory("MEMORY|STATS", arity=2, since="4.0.0", tips=REPORT)
+def stats(ctx: Context) -> Reply:
+    """Returns details about memory usage."""
+    used = resident_bytes()
+    tables = {b"db.%d" % db.index: _tables(db) for db in ctx.keyspace.databases if db.data}
+    keys = sum(len(db.data) for db in ctx.keyspace.databases)
+    overhead = sum(sum(table.values()) for table in tables.values())
+    return {
+        b"total.allocated": used,
+        b"replication.backlog": 0,
+        b"clients.slaves": 0,
+        b"aof.buffer": 0,
+        **tables,
+        b"overhead.total": overhead,
+        b"keys.count": keys,
+        b"keys.bytes-per-key": used // keys if keys else 0,
+        b"dataset.bytes": max(0, used - overhead),
+    }
+
+
+def _tables(db: Database) -> dict[bytes, int]:
+    return {
+        b"overhead.hashtable.main": getsizeof(db.data),
+        b"overhead.hashtable.expires": getsizeof(db.expires) + getsizeof(db.heap),
+    }
+
+
+def resident_bytes() -> int:
+    """Bytes of memory that this process holds; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, AttributeError):
+        return 0
 
 
 @memory(

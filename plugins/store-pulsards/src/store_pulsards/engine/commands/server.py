@@ -34,6 +34,7 @@ def flushdb(ctx: Context, *mode: bytes) -> Reply:
     _check_mode(mode)
     ctx.keyspace.dirty += ctx.db.clear()
     ctx.engine.scans.forget()
+    ctx.engine.tracking.flushed()
     return OK
 
 
@@ -43,6 +44,7 @@ def flushall(ctx: Context, *mode: bytes) -> Reply:
     _check_mode(mode)
     ctx.keyspace.dirty += sum(db.clear() for db in ctx.keyspace.databases) + 1
     ctx.engine.scans.forget()
+    ctx.engine.tracking.flushed()
     return OK
 
 
@@ -57,6 +59,7 @@ def swapdb(ctx: Context, one: bytes, other: bytes) -> Reply:
     first, second = _database(ctx, one, "first"), _database(ctx, other, "second")
     if first is not second:
         ctx.keyspace.swap(first, second)
+        ctx.engine.tracking.flushed()
     return OK
 
 
@@ -119,8 +122,16 @@ def config_set(ctx: Context, *pairs: bytes) -> Reply:
     return OK
 
 
+@command("CONFIG|REWRITE", arity=2, flags=ADMINISTRATION, since="2.8.0", tips=EVERY_NODE)
+def config_rewrite(ctx: Context) -> Reply:
+    """Persists the effective configuration to file."""
+    raise replies.no_config_file()
+
+
 @command("CONFIG|RESETSTAT", arity=2, flags=ADMINISTRATION, since="2.0.0", tips=EVERY_NODE)
 def config_resetstat(ctx: Context) -> Reply:
     """Resets the server's statistics."""
     ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = 0
+    ctx.engine.observation.distributions.clear()
+    ctx.engine.errors.clear()
     return OK

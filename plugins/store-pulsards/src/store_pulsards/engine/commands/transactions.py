@@ -53,9 +53,8 @@ def exec_(ctx: Context) -> Reply:
     ctx.in_exec = True
     try:
         for spec, args in queued.commands:
-            session.command = spec
             try:
-                found.append(spec.handler(ctx, *args[spec.words :]))
+                found.append(ctx.engine.run(session, spec, args))
             except ErrorReply as error:
                 found.append(error.answer(args))
     finally:
