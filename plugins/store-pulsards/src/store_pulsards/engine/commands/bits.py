@@ -65,7 +65,7 @@ def bitcount(ctx: Context, key: bytes, *options: bytes) -> Reply:
 
 def _range(bounds: list[int], size: int) -> tuple[int, int]:
     """First and last index of a range in which negative ones count from the end."""
-    start, end = (*bounds, *(0, -1)[len(bounds) :])
+    start, end = bounds + [0, -1][len(bounds) :]
     if start < 0 and end < 0 and start > end:
         return 1, 0
     start = max(0, start + size if start < 0 else start)
