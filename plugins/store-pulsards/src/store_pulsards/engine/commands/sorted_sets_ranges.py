@@ -71,7 +71,7 @@ def _parse(
     if not options and not implied:
         return Query(by_rank(start, stop), reverse=False, offset=0, limit=-1, with_scores=False)
     given = _options(options, allowed)
-    chosen = implied | given.keys()
+    chosen = implied.union(given)
     offset, limit = given.get(b"LIMIT", (0, -1))
     by_value = chosen & {b"BYSCORE", b"BYLEX"}
     if limit != -1 and not by_value:
