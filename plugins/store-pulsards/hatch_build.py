@@ -80,14 +80,18 @@ def sources() -> list[str]:
 
 def compile_extensions(out: Path) -> None:
     """Compile the package in the working directory; the extension modules go to ``out``."""
-    from mypyc.build import mypycify  # only where it is asked for, and installed
+    import mypyc  # only where it is asked for, and installed
+    from mypyc.build import mypycify
     from setuptools import Distribution
 
     options = ["--strict", "--ignore-missing-imports", "--allow-subclassing-any", "--no-warn-unused-ignores"]
     options += ["--no-warn-return-any", "--allow-untyped-calls"]  # what the build has not installed is Any
     modules = mypycify([*options, *sources()], opt_level="3", group_name=PACKAGE, target_dir="c")
-    slices = Path("c", "bytes_ops.c")
-    slices.write_text(slices.read_text().replace(*SLICE_OF_BYTES))
+    # The generated code includes the runtime's files; this folder is the first in which they are looked for.
+    runtime = Path(mypyc.__file__).parent / "lib-rt" / "bytes_ops.c"
+    Path("c", runtime.name).write_text(runtime.read_text().replace(*SLICE_OF_BYTES))
+    for module in modules:
+        module.include_dirs.insert(0, "c")
     build = Distribution({"name": PACKAGE, "ext_modules": modules}).get_command_obj("build_ext")
     build.build_lib, build.build_temp, build.parallel = str(out), "objects", os.cpu_count()
     build.ensure_finalized()

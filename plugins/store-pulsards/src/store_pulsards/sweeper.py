@@ -57,6 +57,7 @@ class Sweeper:
         self.stirred = False
         self._timer = None
         if self._engine.tend(SLICE):
+            self.stirred = True  # a command that comes now may not put it off
             self._arm(PAUSE)
             return
         due = self._engine.next_expiry()

@@ -95,7 +95,7 @@ def _options(options: Sequence[bytes], allowed: frozenset[bytes]) -> dict[bytes,
         if name == b"LIMIT" and index + 2 < len(options):
             given[name] = (args.integer(options[index + 1]), args.integer(options[index + 2]))
             index += 3
-        elif name in allowed and not (name in _EXCLUSIVE and _EXCLUSIVE & given.keys()):
+        elif name in allowed and not (name in _EXCLUSIVE and not _EXCLUSIVE.isdisjoint(given)):
             given[name] = True
             index += 1
         else:
