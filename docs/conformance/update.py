@@ -23,6 +23,7 @@ KNOWN = {
     "pulsards-embedded": "pulsards://",
     "pulsards-server": "pulsards://127.0.0.1:0",
     "redis": "redis://127.0.0.1:0",
+    "redis-cluster": "redis+cluster://127.0.0.1:0,127.0.0.1:0,127.0.0.1:0",
     "postgres": "postgres://127.0.0.1:0",
     "sqlite": "sqlite://",  # the template: store new-backend sqlite
 }

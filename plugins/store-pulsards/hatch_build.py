@@ -2,7 +2,7 @@
 
 Both are made of the same sources. Compiled (by mypyc, which takes a C compiler and a few minutes) is what every
 command passes through: the engine, the families of commands for data, and the protocol. What answers administrators
-stays Python, and so do classes that inherit from ``bytes``, ``list`` or ``set``, which mypyc cannot compile.
+stays Python, and so do classes that inherit from ``bytes``, ``list``, ``dict`` or ``set``, which mypyc cannot compile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ REQUIREMENTS = ["mypy>=2.1", "setuptools>=65.5"]
 PACKAGE = "store_pulsards"
 OUTSIDE_THE_ENGINE = ("encoder.py", "native.py", "protocol.py", "session.py")
 ADMINISTRATION = ("clients", "connection", "help", "info", "introspection", "objects", "pubsub", "server")
-INTERPRETED = {"engine/members.py", "engine/replies.py", *(f"engine/commands/{name}.py" for name in ADMINISTRATION)}
+INTERPRETED = {
+    "engine/members.py",
+    "engine/replies.py",
+    "engine/volatile_hash.py",
+    *(f"engine/commands/{name}.py" for name in ADMINISTRATION),
+}
 
 # mypyc up to 2.4 fails for a slice of bytes that ends before it begins (b"abc"[2:1]), where Python has b"".
 SLICE_OF_BYTES = ("Py_ssize_t slice_len = endn - startn;", "Py_ssize_t slice_len = endn > startn ? endn - startn : 0;")

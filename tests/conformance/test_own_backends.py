@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.cluster.servers import ClusterServers
 from tests.conftest import Servers
 
 from store_core.testing import StoreTests
+from store_redis.cluster.conformance import ClusterDialect
 
 
 class TestEmbedded(StoreTests):
@@ -36,3 +38,11 @@ class TestRedisUnix(StoreTests):
     @pytest.fixture
     def store_url(self, servers: Servers) -> str:
         return servers.url("valkey-unix")
+
+
+class TestRedisCluster(StoreTests):
+    dialect = ClusterDialect()
+
+    @pytest.fixture
+    def store_url(self, running_cluster: ClusterServers) -> str:
+        return running_cluster.url

@@ -99,6 +99,7 @@ def test_every_hook_is_in_the_hook_spec_reference(hook: str) -> None:
         "unix",
         "valkey",
         "valkeys",
+        "redis+cluster",
         "redis+sentinel",
         "pulsards",
         "pulsards+unix",

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from store_pulsards.engine.engine import Engine
 from store_pulsards.server import Server
+
+settings.register_profile("pulsards", deadline=None)  # no test fails because the machine is busy
+settings.load_profile("pulsards")
 
 T = TypeVar("T")
 PATIENCE = 10.0  # seconds after which a test gives up waiting

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store_core import ConnectionFailed, ConnectionLost, ReplyError, Timeout
-from store_redis import multiplexed
+from store_redis import waiting
 from store_redis.multiplexed import CHUNK, MultiplexedLink
 
 
@@ -242,31 +242,31 @@ async def test_the_timer_runs_only_while_replies_are_due() -> None:
     link, _ = make_link(timeout=0.01)
     future = link.send(("A",))
     await turn()
-    assert link._timer is not None
+    assert link._deadlines._timer is not None
     link.data_received(b":1\r\n")
     await future
     async with asyncio.timeout(5):
-        while link._timer is not None:
+        while link._deadlines._timer is not None:
             await asyncio.sleep(0.001)
 
 
 async def test_busy_polling_is_given_up_when_it_does_not_pay_and_tried_again_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(multiplexed, "RETRY_AFTER", 3)
+    monkeypatch.setattr(waiting, "RETRY_AFTER", 3)
     link, _ = make_link(busy_poll=0.0001)
     polled: list[bool] = []
-    for _ in range(multiplexed.PATIENCE + 4):
+    for _ in range(waiting.PATIENCE + 4):
         future = link.send(("A",))
         await turn()
-        polled.append(link._polling)
-        while link._polling:
+        polled.append(link._poll._polling)
+        while link._poll._polling:
             await asyncio.sleep(0)
         link.data_received(b":1\r\n")
         await future
-    assert polled[: multiplexed.PATIENCE] == [True] * multiplexed.PATIENCE
-    assert False in polled[multiplexed.PATIENCE :]
-    assert polled[-1] or True in polled[multiplexed.PATIENCE :]
+    assert polled[: waiting.PATIENCE] == [True] * waiting.PATIENCE
+    assert False in polled[waiting.PATIENCE :]
+    assert polled[-1] or True in polled[waiting.PATIENCE :]
 
 
 async def test_an_abandoned_link_sends_nothing_and_tells_nobody() -> None:

@@ -26,6 +26,15 @@ class Dialect:
 
     # Key and value.
 
+    def key(self, name: str, together: str) -> str:
+        """A key that the kit made up, as this data store wants it.
+
+        Args:
+            name: What the kit calls it.
+            together: The same for all keys of one test: a data store that is distributed keeps them in one place.
+        """
+        return name
+
     def setup(self) -> list[Args]:
         """Commands run first on every store that the kit opens (``CREATE TABLE IF NOT EXISTS …``)."""
         return []

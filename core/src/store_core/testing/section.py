@@ -94,9 +94,10 @@ class Section:
     async def key(self, store_url: str) -> AsyncIterator[Callable[[str], str]]:
         """Makes keys that nobody else has; they are deleted after the test."""
         made: list[str] = []
+        together = uuid4().hex[:12]
 
         def make(name: str = "key") -> str:
-            made.append(f"conformance-{name}-{uuid4().hex[:12]}")
+            made.append(self.dialect.key(f"conformance-{name}-{uuid4().hex[:12]}", together))
             return made[-1]
 
         yield make

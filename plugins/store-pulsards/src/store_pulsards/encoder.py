@@ -13,6 +13,7 @@ from store_pulsards.engine.replies import (
     BLOCKED,
     NO_REPLY,
     NULL_ARRAY,
+    Coordinate,
     ErrorReply,
     Keyed,
     Many,
@@ -107,6 +108,20 @@ def _double3(value: float) -> bytes:
     return b",%b\r\n" % format_double(value)
 
 
+def _digits(value: float) -> bytes:
+    """A double with up to 17 digits after the point, as Redis prints its ``long double``."""
+    text = (b"%.17f" % value).rstrip(b"0").rstrip(b".")
+    return b"0" if text == b"-0" else text
+
+
+def _coordinate2(value: float) -> bytes:
+    return _bulk(_digits(value))
+
+
+def _coordinate3(value: float) -> bytes:
+    return b",%b\r\n" % _digits(value)
+
+
 def _verbatim3(value: bytes) -> bytes:
     return b"=%d\r\ntxt:%b\r\n" % (len(value) + 4, value)
 
@@ -161,6 +176,7 @@ def _encoders(resp: int) -> Encoders:
     table[ErrorReply] = _error
     table[bool] = _truth(b"#t\r\n", b"#f\r\n") if new else _truth(b":1\r\n", b":0\r\n")
     table[float] = _double3 if new else _double2
+    table[Coordinate] = _coordinate3 if new else _coordinate2
     table[Verbatim] = _verbatim3 if new else _bulk
     table[list] = table[tuple] = sized(b"*")
     table[dict] = true_map if new else flat_map

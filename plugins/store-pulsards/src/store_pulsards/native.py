@@ -12,7 +12,7 @@ from typing import Any, Final
 from hiredis import Reader
 
 from store_pulsards.encoder import encode
-from store_pulsards.engine.replies import NULL_ARRAY, ErrorReply, Keyed, Pairs, Reply, Status, Verbatim
+from store_pulsards.engine.replies import NULL_ARRAY, Coordinate, ErrorReply, Keyed, Pairs, Reply, Status, Verbatim
 from store_redis.errors import reply_error
 
 #: Types that are their own Python value when nothing is decoded.
@@ -64,6 +64,10 @@ def _itself(reply: Reply, encoding: str | None) -> Any:
     return reply
 
 
+def _float(reply: Coordinate, encoding: str | None) -> float:
+    return float(reply)
+
+
 def _error(reply: ErrorReply, encoding: str | None) -> Any:
     return reply_error(reply.message)
 
@@ -80,6 +84,7 @@ _CONVERTERS: Final[dict[type, Callable[[Any, str | None], Any]]] = {
     float: _itself,
     bool: _itself,
     type(None): _itself,
+    Coordinate: _float,
     Pairs: _pairs,
     Keyed: _keyed,
     ErrorReply: _error,

@@ -54,15 +54,24 @@ class Blocking:
         self._shared = shared
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, args: Command, timeout: float | None = None, namespace: str = "") -> Any:
-        """Run a command on a link of its own, once more on another where the first broke before it was sent."""
+    async def run(
+        self, args: Command, timeout: float | None = None, namespace: str = "", before: Command | None = None
+    ) -> Any:
+        """Run a command on a link of its own, once more on another where the first broke before it was sent.
+
+        Args:
+            args: The command.
+            timeout: The caller's own time.
+            namespace: The store's.
+            before: A command that goes just before it, whose reply nobody wants (``ASKING``).
+        """
         link = await self._dedicated.take()
         try:
-            return await self._run(link, args, timeout, namespace)
+            return await self._run(link, args, timeout, namespace, before)
         except ConnectionFailed as error:
             if not was_not_sent(error):
                 raise
-        return await self._run(await self._dedicated.take(), args, timeout, namespace)
+        return await self._run(await self._dedicated.take(), args, timeout, namespace, before)
 
     async def run_on(self, link: Link, args: Command, timeout: float | None, done: Callable[[], None]) -> Any:
         """Run a command on a link; ``done()`` is called once the link is free, maybe after the caller has gone."""
@@ -99,7 +108,9 @@ class Blocking:
         """Drop everything that belongs to an event loop that is gone."""
         self._tasks.clear()
 
-    async def _run(self, link: Link, args: Command, timeout: float | None, namespace: str) -> Any:
+    async def _run(
+        self, link: Link, args: Command, timeout: float | None, namespace: str, before: Command | None
+    ) -> Any:
         def done() -> None:
             if link.load():
                 link.close()  # a reply is under way: nobody else may get it
@@ -111,6 +122,8 @@ class Blocking:
             except BaseException:
                 done()
                 raise
+        if before is not None:
+            link.send(before).cancel()
         return await self.run_on(link, args, timeout, done)
 
     async def _take_back(

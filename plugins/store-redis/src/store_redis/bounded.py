@@ -15,7 +15,8 @@ from collections import deque
 from typing import Any
 
 from store_redis.connection import took_no_more
-from store_redis.multiplexed import TICKS, MultiplexedLink
+from store_redis.multiplexed import MultiplexedLink
+from store_redis.waiting import TICKS
 
 
 class BoundedLink(MultiplexedLink):

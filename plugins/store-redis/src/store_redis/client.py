@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from store_redis.store import RedisStore
 
 #: What redis-py tells its own cache with most commands.
-_KEYS = {"keys"}
+KEYS_ONLY = {"keys"}
 
 #: Options that are no business of a callback's.
 _MEANT_FOR_US = (EMPTY_RESPONSE, NEVER_DECODE, "keys")
@@ -74,7 +74,7 @@ class StoreRedis(redis.asyncio.Redis):
         if (
             link is None
             or link.writable is not None
-            or (options and options.keys() != _KEYS)
+            or (options and options.keys() != KEYS_ONLY)
             or link.thread != get_ident()
             or not link.loop_runs()
         ):

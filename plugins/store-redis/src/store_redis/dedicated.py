@@ -62,6 +62,10 @@ class DedicatedLinks:
         finally:
             self.give_back(link)
 
+    def lent(self) -> int:
+        """How many links are with a caller."""
+        return len(self._lent)
+
     def drop_idle(self) -> None:
         """Close the idle links: the next callers get new ones."""
         for link in self._idle:

@@ -24,9 +24,11 @@ class CommandKeys:
         subcommands: By upper-case name; empty for most.
         flags: What the server says of it: ``readonly``, ``write``, …
         only_first: Whether its first argument is its only key, whatever else it is given.
+        first: Position of the first key, or of the channel that stands for one, where it is always the same; else 0.
+        tips: What the server advises clients (``request_policy:all_shards``).
     """
 
-    __slots__ = ("find", "flags", "only_first", "subcommands")
+    __slots__ = ("find", "first", "flags", "only_first", "subcommands", "tips")
 
     def __init__(
         self,
@@ -34,11 +36,15 @@ class CommandKeys:
         subcommands: dict[str, CommandKeys],
         flags: frozenset[str] = frozenset(),
         only_first: bool = False,
+        first: int = 0,
+        tips: frozenset[str] = frozenset(),
     ) -> None:
         self.find = find
         self.subcommands = subcommands
         self.flags = flags
         self.only_first = only_first
+        self.first = first
+        self.tips = tips
 
 
 def read_table(reply: Iterable[Any]) -> dict[str, CommandKeys]:
@@ -50,6 +56,7 @@ def _command(entry: list[Any]) -> CommandKeys:
     specs = [_mapping(spec) for spec in entry[8]] if len(entry) > 8 else []
     subcommands = read_table(entry[9]) if len(entry) > 9 else {}
     flags = frozenset(_text(flag) for flag in entry[2])
+    tips = frozenset(map(_text, entry[7])) if len(entry) > 7 else frozenset()
     if specs:
         find = (
             None if _only_the_module_knows(flags, specs) else _all_of([_spec(spec) for spec in specs if _is_key(spec)])
@@ -59,7 +66,7 @@ def _command(entry: list[Any]) -> CommandKeys:
     else:
         find = _first_last_step(entry[3], entry[4], entry[5])
     only_first = find is not None and list(entry[3:5]) == [1, 1] and "movablekeys" not in flags
-    return CommandKeys(find, subcommands, flags, only_first)
+    return CommandKeys(find, subcommands, flags, only_first, max(entry[3], 0), tips)
 
 
 def _only_the_module_knows(flags: frozenset[str], specs: list[Mapping[str, Any]]) -> bool:

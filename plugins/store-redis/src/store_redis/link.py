@@ -51,6 +51,9 @@ class Link(ABC):
             messages are ordinary arrays, and its errors.
     """
 
+    line: Line | None = None
+    listening = False
+
     def __init__(self, timeout: float = 0.0) -> None:
         self.loop = asyncio.get_running_loop()
         self.thread = get_ident()
@@ -61,14 +64,12 @@ class Link(ABC):
         self.writable: asyncio.Future[None] | None = None
         self.unwritable_since = 0.0
         self.turnstile = asyncio.Semaphore(TURNSTILE)
-        self.line: Line | None = None
         self.opened_at = self.loop.time()
         self.encoding: str | None = None
         self.client_id: int | None = None
         self.peer: Any = None
         self.on_push: Callable[[Any], None] | None = None
         self.on_lost: Callable[[Link], None] | None = None
-        self.listening = False
 
     @abstractmethod
     def send(self, args: tuple[Any, ...]) -> asyncio.Future[Any]:

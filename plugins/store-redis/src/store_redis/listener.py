@@ -85,6 +85,16 @@ class Listener:
         return self._link is not None
 
     @property
+    def address(self) -> str:
+        """Where its connection leads; empty without one."""
+        return "" if self._link is None else self._link.address
+
+    def reconnect(self) -> None:
+        """Give up the connection, and open another."""
+        if self._link is not None:
+            self._link.close()
+
+    @property
     def reconnecting(self) -> bool:
         """Whether a lost connection is being opened again."""
         return self._reconnecting is not None

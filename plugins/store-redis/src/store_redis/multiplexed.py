@@ -20,7 +20,6 @@ from asyncio import InvalidStateError
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from time import perf_counter
 from typing import Any, Protocol
 
 from hiredis import PushNotification, Reader, pack_command
@@ -33,21 +32,15 @@ from store_redis.health import HealthCheck
 from store_redis.large import LARGE, LargeWrites, is_large, parts
 from store_redis.link import Link
 from store_redis.message_stream import MessageStream
+from store_redis.waiting import BusyPoll, Deadlines
 
 NOTHING = object()
 
 #: Types of most replies: none of them is an error or a push message.
 PLAIN = frozenset({bytes, str, int, float, bool, type(None), list, dict, set})
 
-#: How many times within one timeout the queue is checked: a reply times out between 1 and 1 1/8 times its time.
-TICKS = 8
-
-
 #: Commands that are written at once when they have gathered within one turn.
 CHUNK = 28
-
-#: Busy polling is given up when it was in vain this often more than it paid, and tried again after so many writes.
-PATIENCE, RETRY_AFTER = 8, 1024
 
 
 class Waiter(Protocol):
@@ -116,11 +109,14 @@ class MultiplexedLink(Link, asyncio.Protocol):
         busy_poll: Seconds for which the loop is kept awake while replies are due; 0 lets it sleep at once.
     """
 
+    # Of the class until they are needed: see ``waiting`` for why.
+    _last_words: StoreError | None = None
+    _stream: MessageStream | None = None
+
     def __init__(self, timeout: float = 0.0, encoding: str | None = None, busy_poll: float = 0.0) -> None:
         super().__init__(timeout)
         self._reader = self._make_reader(encoding)
         self._health: HealthCheck | None = None
-        self._stream: MessageStream | None = None
         self.encoding = encoding
         self._transport: asyncio.Transport | None = None
         self._waiters: deque[Waiter] = deque()
@@ -128,14 +124,9 @@ class MultiplexedLink(Link, asyncio.Protocol):
         self._large = LargeWrites()
         self._paused = False
         self._received = 0
-        self._marks: deque[tuple[float, int]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_words: StoreError | None = None
         self._create_future = self.loop.create_future
-        self._busy_poll = busy_poll
-        self._polling_until = 0.0
-        self._polling = False
-        self._patience = PATIENCE
+        self._deadlines = Deadlines(self, timeout) if timeout else None
+        self._poll = BusyPoll(self, busy_poll) if busy_poll else None
 
     @staticmethod
     def _make_reader(encoding: str | None, make_error: Callable[[str], ReplyError] = reply_error) -> Reader:
@@ -217,6 +208,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
     def load(self) -> int:
         return len(self._waiters)
 
+    def received(self) -> int:
+        """How many replies have come."""
+        return self._received
+
     def heard(self) -> int:
         """A number that grows with all that comes."""
         return self._received + (self._stream.reads if self._stream is not None else 0)
@@ -258,32 +253,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
             transport.write(large.next_slice())
 
     def _await_replies(self) -> None:
-        if self.timeout and self._timer is None:
-            self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
-        if self._busy_poll and not self._polling:
-            self._keep_awake()
-
-    # Busy polling: a callback that schedules itself makes the loop look at its sockets instead of sleeping.
-
-    def _keep_awake(self) -> None:
-        if self._patience <= 0:
-            self._patience -= 1
-            if self._patience > -RETRY_AFTER:
-                return
-            self._patience = 1
-        self._polling = True
-        self._polling_until = perf_counter() + self._busy_poll
-        self.loop.call_soon(self._look_again)
-
-    def _look_again(self) -> None:
-        if not self._waiters:
-            self._polling = False
-            self._patience = min(self._patience + 1, PATIENCE)
-        elif perf_counter() < self._polling_until:
-            self.loop.call_soon(self._look_again)
-        else:
-            self._polling = False
-            self._patience -= 1
+        if self._deadlines is not None:
+            self._deadlines.start()
+        if self._poll is not None:
+            self._poll.start()
 
     # What the event loop calls.
 
@@ -387,9 +360,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
             error = make(ConnectionLost, f"the server does not speak RESP: {error}")
         self.closed = True
         self._last_words = error
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._deadlines is not None:
+            self._deadlines.stop()
         if self._health is not None:
             self._health.stop()
         # A listening link has commands without waiters among the unsent; nobody waits for those.
@@ -438,22 +410,8 @@ class MultiplexedLink(Link, asyncio.Protocol):
         else:
             self._fail(make(ConnectionLost, f"{self.address or 'the server'} sent a reply that nobody asked for"))
 
-    # Timeouts: one timer for the whole queue, running only while replies are due.
-
-    def _tick(self) -> None:
-        self._timer = None
-        waiters, marks = self._waiters, self._marks
-        if not waiters:
-            marks.clear()
-            return
-        now = self.loop.time()
-        marks.append((now, self._received + len(waiters)))
-        while marks and marks[0][0] <= now - self.timeout:
-            overdue = marks.popleft()[1] - self._received
-            self._time_out(max(overdue, 0))
-        self._timer = self.loop.call_later(self.timeout / TICKS, self._tick)
-
-    def _time_out(self, overdue: int) -> None:
+    def time_out(self, overdue: int) -> None:
+        """Give up the oldest replies that are due; they are dropped when they come."""
         for waiter in islice(self._waiters, overdue):
             if not waiter.done():
                 waiter.set_exception(make(Timeout, f"no reply from {self.address} within {self.timeout:g} s"))

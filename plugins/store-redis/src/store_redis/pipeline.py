@@ -22,6 +22,7 @@ from store_redis.commands import REFUSED, route, upper
 from store_redis.connection import RedisConnection, until_writable
 from store_redis.encoding import decoded, split_name
 from store_redis.errors import in_redis_pys_words, make
+from store_redis.multiplexed import PLAIN
 
 if TYPE_CHECKING:
     from store_redis.client import StoreRedis
@@ -48,6 +49,12 @@ class StorePipeline(Pipeline):
         watch = getattr(self, "_watch", None)
         if watch is not None:
             watch.forget()
+
+    def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
+        # Without options redis-py's method does nothing but look at each of them.
+        if args or options:
+            return super().set(name, value, *args, **options)
+        return self.execute_command("SET", name, value)
 
     @property
     def store(self) -> RedisStore:
@@ -198,7 +205,7 @@ class StorePipeline(Pipeline):
             reply if isinstance(reply, Exception) else parse(args[0], reply, options)
             for (args, options), reply in zip(stack, replies, strict=True)
         ]
-        return [await value if inspect.isawaitable(value) else value for value in values]
+        return [value if type(value) in PLAIN or not inspect.isawaitable(value) else await value for value in values]
 
     def _in_redis_pys_words(self, stack: Stack, replies: list[Any]) -> list[Any]:
         answers = [in_redis_pys_words(reply) if isinstance(reply, ReplyError) else reply for reply in replies]

@@ -14,6 +14,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -55,7 +56,7 @@ async def start_valkey(dsn: DSN, params: Params) -> ServerProcess:
         attempts -= 1
         port = 0 if dialer.path else dialer.port or free_port(dialer.host)
         try:
-            return await _start(binary, dsn, params, dialer.host, port)
+            return await start(binary, dsn, params, dialer.host, port)
         except ConnectionFailed:
             if not attempts:
                 raise
@@ -87,9 +88,22 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-async def _start(binary: str, dsn: DSN, params: Params, host: str, port: int) -> ServerProcess:
+async def start(
+    binary: str, dsn: DSN, params: Params, host: str, port: int, more: Mapping[str, object] | None = None
+) -> ServerProcess:
+    """Start one server and wait until it answers.
+
+    Args:
+        binary: Path of its binary.
+        dsn: The connection string that it is for.
+        params: Its parameters.
+        host: Where it listens.
+        port: The port; 0 for a unix socket.
+        more: Further lines of its configuration.
+    """
     directory = tempfile.TemporaryDirectory(prefix="store-redis-")
     config = _config(dsn, params, host, port, directory.name)
+    config += "".join(f"{name} {value}\n" for name, value in (more or {}).items())
     try:
         supervisor = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -34,6 +34,7 @@ from store_core.command import Watch
 from store_core.parameters import Parameter, Params
 from store_core.pubsub import DEFAULT_LIMIT, Codec, make_codec
 from store_redis.cache import MISSING, Cache, Question
+from store_redis.collected import check_collected, first_refusal
 from store_redis.commands import BLOCKING, REFUSED, SHARED, instead, plain_names, route, upper
 from store_redis.connection import (
     RedisConnection,
@@ -147,7 +148,7 @@ class RedisStore(Store):
 
     async def execute_transaction(self, commands: Sequence[Command], watch: Watch | None = None) -> list[Any]:
         for command in commands:
-            _check_collected(command, "a transaction")
+            check_collected(command, "a transaction")
         prepared = await self._prepare_all(commands)
         if isinstance(watch, RedisWatch):
             # What is watched is watched on that connection: no other can take its place.
@@ -160,8 +161,11 @@ class RedisStore(Store):
     def pubsub(self, protocol: str | Codec | None = None, *, limit: int = DEFAULT_LIMIT) -> PubSub:
         self.check_open()
         if self._subscriber is None:
-            self._subscriber = RedisSubscriber(self)
+            self._subscriber = self._make_subscriber()
         return PubSub(self._subscriber, make_codec(protocol, self.encoding, self.params["decode_responses"]), limit)
+
+    def _make_subscriber(self) -> RedisSubscriber:
+        return RedisSubscriber(self)
 
     # What is built on them.
 
@@ -170,7 +174,7 @@ class RedisStore(Store):
         plain = "execute" not in self.__dict__ and not any(command.options for command in commands)
         if not plain or any(not command.args or route(command.args) != SHARED for command in commands):
             for command in commands:
-                _check_collected(command, "a pipeline")
+                check_collected(command, "a pipeline")
             return await super().execute_pipeline(commands)
         if not commands:
             return []
@@ -193,10 +197,13 @@ class RedisStore(Store):
         """A ``redis.asyncio.Redis`` whose commands travel through ``execute``; closed with the store."""
         self.check_open()
         if self._client is None:
-            from store_redis.client import make_client  # redis-py takes 0.2 s to import
-
-            self._client = make_client(self)
+            self._client = self._make_client()
         return self._client
+
+    def _make_client(self) -> StoreRedis:
+        from store_redis.client import make_client  # redis-py takes 0.2 s to import
+
+        return make_client(self)
 
     async def ping(self) -> bool:
         return await self.execute("PING") in (b"PONG", "PONG")
@@ -206,16 +213,20 @@ class RedisStore(Store):
             await self.execute("FLUSHDB")
             return
         self.bind()
-        cursor: Any = b"0"
         async with self._undecoded_link() as link:
-            while True:
-                # Keys need not be text.
-                scan = ("SCAN", cursor, "COUNT", _FLUSH_BATCH)
-                cursor, keys = self.restore(scan, await send(link, await self.prepare(scan)))
-                if keys:
-                    await self.execute("UNLINK", *keys)
-                if int(cursor) == 0:
-                    return
+            await self._flush_server(link)
+
+    async def _flush_server(self, link: Link) -> None:
+        """Delete the namespace's keys of the server to which a link leads, one whose replies stay bytes."""
+        cursor: Any = b"0"
+        while True:
+            # Keys need not be text.
+            scan = ("SCAN", cursor, "COUNT", _FLUSH_BATCH)
+            cursor, keys = self.restore(scan, await send(link, await self.prepare(scan)))
+            if keys:
+                await self.execute("UNLINK", *keys)
+            if int(cursor) == 0:
+                return
 
     async def create_database(self, name: str) -> str:
         """Check that the server has a database of that number; Redis's databases are always there."""
@@ -491,12 +502,15 @@ class RedisStore(Store):
             return replies
 
     async def _transact_on(self, link: Link, commands: Sequence[Command], prepared: list[tuple[Any, ...]]) -> list[Any]:
-        replies = await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)])
+        return self._executed(commands, await self._send_batch(link, [("MULTI",), *prepared, ("EXEC",)]))
+
+    def _executed(self, commands: Sequence[Command], replies: Sequence[Any]) -> list[Any]:
+        """The replies of a transaction's commands, from those to MULTI, the commands and EXEC."""
         executed: list[Any] | ReplyError | None = replies[-1]
         if executed is None:
             raise make(TransactionAborted, "a watched key changed; nothing was run")
         if isinstance(executed, ReplyError):
-            raise _first_refusal(commands, replies[1:-1], executed)
+            raise first_refusal(commands, replies[1:-1], executed)
         return executed
 
     async def _only_read(self, commands: Commands) -> bool:
@@ -578,20 +592,3 @@ class RedisStore(Store):
             self._client.forget_loop()
         if self._subscriber is not None:
             self._subscriber.abandon()
-
-
-def _check_collected(command: Command, where: str) -> None:
-    """Raise for a command that cannot be sent, before any of those collected with it has run."""
-    if not command.args:
-        raise make(ArgumentError, "a command has a name")
-    if route(command.args) == REFUSED:
-        raise Unsupported(where, upper(command.args[0]))
-
-
-def _first_refusal(commands: Sequence[Command], queued: Sequence[Any], executed: ReplyError) -> ReplyError:
-    for index, reply in enumerate(queued):
-        if isinstance(reply, ReplyError):
-            reply.add_note(f"in command {index + 1} of {len(queued)} ({commands[index].name}); nothing was run")
-            reply.index = index
-            return reply
-    return executed

@@ -1,6 +1,6 @@
 """CONFIG: what can be set, and what a client may want to know.
 
-Two parameters change what the engine does. The others are facts: clients and tools ask for them (the benchmark tool
+Three parameters change what the engine does. The others are facts: clients and tools ask for them (the benchmark tool
 of Redis for ``save`` and ``appendonly``), and setting one is refused as Valkey refuses an immutable one, rather
 than accepted without effect.
 """
@@ -16,7 +16,7 @@ from store_pulsards.engine.glob import compile_glob, plain_text
 FACTS: Final[dict[bytes, bytes]] = {
     b"appendonly": b"no",
     b"cluster-enabled": b"no",
-    b"hash-max-listpack-entries": b"128",
+    b"hash-max-listpack-entries": b"512",
     b"hash-max-listpack-value": b"64",
     b"list-max-listpack-size": b"-2",
     b"maxclients": b"0",
@@ -46,7 +46,7 @@ _ALL_CLASSES: Final = frozenset(b"g$lshzxetd")  # what A stands for
 EVENT_CLASS: Final[dict[str, int]] = {
     event: ord(letter)
     for letter, events in {
-        "$": "set setrange incrby incrbyfloat append setbit",
+        "$": "set setrange incrby incrbyfloat append setbit pfadd",
         "l": "lpush rpush lpop rpop linsert lset lrem ltrim sortstore",
         "s": "sadd srem spop sinterstore sunionstore sdiffstore",
         "h": "hset hincrby hincrbyfloat hdel hexpire hpersist hexpired",
@@ -60,17 +60,40 @@ EVENT_CLASS: Final[dict[str, int]] = {
 }
 
 
+_MEMORY_UNITS: Final = {
+    b"": 1,
+    b"b": 1,
+    b"k": 1000,
+    b"kb": 1024,
+    b"m": 1000**2,
+    b"mb": 1024**2,
+    b"g": 1000**3,
+    b"gb": 1024**3,
+}
+
+
+def memory_size(name: bytes, text: bytes) -> int:
+    """A size as configuration has it: ``3000``, ``64kb``, ``1gb``."""
+    digits = text.rstrip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    factor = _MEMORY_UNITS.get(text[len(digits) :].lower())
+    if factor is None or not digits.isdigit() or len(digits) > 20:
+        raise replies.config_failed(name, "argument must be a memory value")
+    return int(digits) * factor
+
+
 class Config:
     """The parameters of one engine."""
 
-    __slots__ = ("_facts", "_setters", "events", "password", "watch_events")
+    __slots__ = ("_facts", "_setters", "events", "hll_sparse_max_bytes", "password", "watch_events")
 
     def __init__(self, *, databases: int, password: str) -> None:
         self._facts = {**FACTS, b"databases": b"%d" % databases}
         self.password = password.encode()
         self.events: frozenset[int] = frozenset()  # letters of notify-keyspace-events
+        self.hll_sparse_max_bytes = 3000
         self.watch_events: Callable[[], None] | None = None  # called when they change
         self._setters: dict[bytes, Callable[[bytes], Callable[[], None]]] = {
+            b"hll-sparse-max-bytes": self._set_hll_sparse_max_bytes,
             b"notify-keyspace-events": self._set_events,
             b"requirepass": self._set_password,
         }
@@ -85,7 +108,12 @@ class Config:
 
     def get(self, patterns: Sequence[bytes]) -> dict[bytes, bytes]:
         """Every parameter that matches a pattern, in any case; one that is named outright keeps the name given."""
-        values = {**self._facts, b"notify-keyspace-events": self._event_letters(), b"requirepass": self.password}
+        values = {
+            **self._facts,
+            b"hll-sparse-max-bytes": b"%d" % self.hll_sparse_max_bytes,
+            b"notify-keyspace-events": self._event_letters(),
+            b"requirepass": self.password,
+        }
         found: dict[bytes, bytes] = {}
         for pattern in patterns:
             if plain_text(pattern):
@@ -113,6 +141,14 @@ class Config:
     def _set_password(self, value: bytes) -> Callable[[], None]:
         def change() -> None:
             self.password = value
+
+        return change
+
+    def _set_hll_sparse_max_bytes(self, value: bytes) -> Callable[[], None]:
+        size = memory_size(b"hll-sparse-max-bytes", value)
+
+        def change() -> None:
+            self.hll_sparse_max_bytes = size
 
         return change
 

@@ -7,12 +7,13 @@ it changes, it tells with ``notify``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from store_pulsards.engine import args, replies
 from store_pulsards.engine.blocking import Blocked, wait
 from store_pulsards.engine.keyspace import Database, Value
 from store_pulsards.engine.replies import BLOCKED, NULL_ARRAY, Reply, wrong_type
+from store_pulsards.engine.volatile_hash import VolatileHash
 from store_pulsards.session import Session
 
 if TYPE_CHECKING:
@@ -49,8 +50,16 @@ class Context:
         if value is None or (key in db.expires and db.outlived(key)):
             return None
         if type(value) is not kind:
-            raise wrong_type()
+            return self._lookup_volatile(key, value, kind)
         return value
+
+    def _lookup_volatile(self, key: bytes, value: Value, kind: type[V]) -> V | None:
+        """A hash some of whose fields expire, without those whose time is over."""
+        if type(value) is not VolatileHash or kind is not dict:
+            raise wrong_type()
+        if value.due() <= self.now:
+            self.db.expire_fields(key, value)
+        return cast(V, value) if value else None
 
     def lookup_any(self, key: bytes) -> Value | None:
         """The value of a key, whatever its type."""
@@ -107,6 +116,12 @@ class Context:
             self.db.touched(event, key)
         else:
             keyspace.dirty += 1
+
+    def touch(self, key: bytes) -> None:
+        """Count a change that is told to nobody but those who watch the key or wait for it."""
+        self.keyspace.dirty += 1
+        if self.keyspace.observers:
+            self.db.wake(key)
 
     def announce(self, event: str, key: bytes) -> None:
         """Tell of what is not a change of the value (that of a consumer group): it spoils no transaction."""

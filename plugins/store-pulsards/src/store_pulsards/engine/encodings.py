@@ -13,6 +13,7 @@ from typing import Final
 
 from store_pulsards.engine.members import Members
 from store_pulsards.engine.sorted_set import SortedSet
+from store_pulsards.engine.volatile_hash import VolatileHash
 
 HASH_ENTRIES: Final = 512
 SET_ENTRIES: Final = 128
@@ -26,6 +27,8 @@ _MAX_INT: Final = 2**63
 
 
 def of_hash(value: dict[bytes, bytes]) -> bytes:
+    if type(value) is VolatileHash:
+        return b"hashtable"
     small = _small(value, HASH_ENTRIES) and _small(value.values(), HASH_ENTRIES)
     return b"listpack" if small else b"hashtable"
 

@@ -6,6 +6,8 @@ earliest first, in short slices (active); with no key that expires, nothing has 
 No command waits for what takes long: a database of many keys is kept in shards (``shards.py``), and what is large is
 freed in slices (``disposal.py``). ``tend`` does a slice of both; whoever runs commands calls it now and then.
 
+Hashes with fields that expire have a heap of their own, with the same rules (``volatile_hash.py``).
+
 Every change ends in ``Database.touched``: it counts (``dirty``), marks transactions that watch the key, notes keys
 that blocked clients wait for, and hands the event to whoever listens for keyspace notifications.
 """
@@ -14,18 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from heapq import heappop
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from store_pulsards.engine.deadlines import Deadlines
 from store_pulsards.engine.disposal import Disposal, is_large
 from store_pulsards.engine.shards import LARGE, Shards
+from store_pulsards.engine.volatile_hash import NEVER, FieldSchedule, VolatileHash
 
 if TYPE_CHECKING:
     from store_pulsards.engine.blocking import Blocked
     from store_pulsards.session import Session
 
 Value: TypeAlias = Any  # an instance of a registered class
+
+SLICE_CHECK: Final = 64  # fields expired between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,25 @@ def register_type(kind: type[Value], value_type: ValueType) -> None:
 class Keyspace:
     """All databases of one engine, and what is common to them."""
 
-    __slots__ = ("clock", "databases", "dirty", "disposal", "expired", "frozen", "listener", "observers", "ready")
+    __slots__ = (
+        "clock",
+        "databases",
+        "dirty",
+        "disposal",
+        "expired",
+        "expired_fields",
+        "frozen",
+        "listener",
+        "observers",
+        "ready",
+    )
 
     def __init__(self, count: int, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.frozen = 0  # the time (ms) that the running command sees; 0 when not asked for yet
         self.dirty = 0
         self.expired = 0
+        self.expired_fields = 0
         self.observers = 0  # watched keys, awaited keys, and the listener
         self.listener: Callable[[Database, str, bytes], None] | None = None
         self.ready: dict[tuple[Database, bytes], None] = {}  # touched, and somebody waits; in order
@@ -74,8 +92,8 @@ class Keyspace:
         self.listener = listener
 
     def next_expiry(self) -> int | None:
-        """Earliest time (ms) at which a key may be over."""
-        return min((due for db in self.databases if (due := db.deadlines.earliest()) is not None), default=None)
+        """Earliest time (ms) at which a key, or a field of a hash, may be over."""
+        return min((due for db in self.databases if (due := db.next_expiry()) is not None), default=None)
 
     def expire_some(self, seconds: float) -> bool:
         """Remove keys whose time is over, for at most so long; whether some are left."""
@@ -94,6 +112,7 @@ class Keyspace:
         one.data, other.data = other.data, one.data
         one.expires, other.expires = other.expires, one.expires
         one.deadlines, other.deadlines = other.deadlines, one.deadlines
+        one.fields, other.fields = other.fields, one.fields
         self.dirty += 1
         for db in (one, other):
             for key in db.watchers.keys() | db.waiters.keys():
@@ -104,7 +123,7 @@ class Keyspace:
 class Database:
     """Keys of one database."""
 
-    __slots__ = ("data", "deadlines", "expires", "index", "keyspace", "waiters", "watchers")
+    __slots__ = ("data", "deadlines", "expires", "fields", "index", "keyspace", "waiters", "watchers")
 
     def __init__(self, keyspace: Keyspace, index: int) -> None:
         self.keyspace = keyspace
@@ -112,6 +131,7 @@ class Database:
         self.data: dict[bytes, Value] | Shards[Value] = {}
         self.expires: dict[bytes, int] | Shards[int] = {}  # when (ms) a key is over
         self.deadlines = Deadlines()
+        self.fields = FieldSchedule()
         self.watchers: dict[bytes, set[Session]] = {}
         self.waiters: dict[bytes, dict[Blocked, None]] = {}
 
@@ -144,6 +164,9 @@ class Database:
         self.data[key] = value
         if key in self.expires:
             del self.expires[key]
+        if type(value) is VolatileHash:
+            value.scheduled = NEVER
+            self.fields.add(key, value, self.data)
 
     def remove(self, key: bytes) -> bool:
         """Take a key away, without a word to anybody; whether it was there."""
@@ -167,7 +190,15 @@ class Database:
 
     def sweep(self, deadline: float) -> bool:
         """Remove dead keys until ``deadline`` (of ``perf_counter``); whether some are left."""
-        return self.deadlines.sweep(self, self.keyspace.now(), deadline)
+        now = self.keyspace.now()
+        return self.deadlines.sweep(self, now, deadline) or self._sweep_fields(now, deadline)
+
+    def next_expiry(self) -> int | None:
+        """Earliest time (ms) at which a key, or a field of a hash, may be over."""
+        key, fields = self.deadlines.earliest(), self.fields.heap
+        if key is None or not fields:
+            return fields[0][0] if fields else key
+        return min(key, fields[0][0])
 
     def make_room(self, deadline: float) -> bool:
         """Go over to shards where there are many keys; whether some are left to move."""
@@ -178,10 +209,35 @@ class Database:
         unsettled = isinstance(self.data, Shards) and self.data.settle(deadline)
         return (isinstance(self.expires, Shards) and self.expires.settle(deadline)) or unsettled
 
+    def _sweep_fields(self, now: int, deadline: float) -> bool:
+        """Remove dead fields until ``deadline``; whether some are left."""
+        heap = self.fields.heap
+        while heap and heap[0][0] <= now:
+            _, key = heappop(heap)
+            value = self.data.get(key)
+            if type(value) is VolatileHash:
+                value.scheduled = NEVER
+                self.expire_fields(key, value, SLICE_CHECK)
+                self.fields.add(key, value, self.data)
+                heap = self.fields.heap
+            if perf_counter() >= deadline:
+                return bool(heap) and heap[0][0] <= now
+        return False
+
+    def expire_fields(self, key: bytes, value: VolatileHash, most: int = NEVER) -> None:
+        """Remove fields of a hash because their time is over, at most so many; a hash with none left is gone."""
+        done = value.expire(self.keyspace.now(), most)
+        if done:
+            self.keyspace.expired_fields += done
+            self.touched("hexpired", key)
+            if not value:
+                self.remove(key)
+                self.touched("del", key)
+
     def clear(self) -> int:
         """Remove every key; how many there were."""
         data, expires, deadlines = self.data, self.expires, self.deadlines
-        self.data, self.expires, self.deadlines = {}, {}, Deadlines()
+        self.data, self.expires, self.deadlines, self.fields = {}, {}, Deadlines(), FieldSchedule()
         for key in self.watchers.keys() | self.waiters.keys():
             if key in data:
                 self.wake(key)

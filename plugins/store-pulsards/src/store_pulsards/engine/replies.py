@@ -10,7 +10,7 @@ Error texts are those of Valkey 9, word for word; no other file of the engine sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 Reply: TypeAlias = Any
@@ -42,6 +42,10 @@ class Many(list[Any]):
 
 class Verbatim(bytes):
     """Text for people (``INFO``): RESP3 ``=txt:``, RESP2 a bulk string."""
+
+
+class Coordinate(float):
+    """A number with up to 17 digits after the point, none of them a trailing zero: RESP3 ``,``, RESP2 a bulk string."""
 
 
 class Sentinel:
@@ -324,6 +328,30 @@ def unknown_type(name: bytes) -> ErrorReply:
     return ErrorReply(f"ERR unknown type name '{show(name)}'")
 
 
+def busy_key() -> ErrorReply:
+    return ErrorReply("BUSYKEY Target key name already exists.")
+
+
+def negative_ttl() -> ErrorReply:
+    return ErrorReply("ERR Invalid TTL value, must be >= 0")
+
+
+def invalid_idle_time() -> ErrorReply:
+    return ErrorReply("ERR Invalid IDLETIME value, must be >= 0")
+
+
+def invalid_frequency() -> ErrorReply:
+    return ErrorReply("ERR Invalid FREQ value, must be >= 0 and <= 255")
+
+
+def bad_payload() -> ErrorReply:
+    return ErrorReply("ERR DUMP payload version or checksum are wrong")
+
+
+def bad_data_format() -> ErrorReply:
+    return ErrorReply("ERR Bad data format")
+
+
 def sort_score() -> ErrorReply:
     return ErrorReply("ERR One or more scores can't be converted into double")
 
@@ -357,6 +385,111 @@ def bit_offset() -> ErrorReply:
 
 def bit_value() -> ErrorReply:
     return ErrorReply("ERR bit is not an integer or out of range")
+
+
+def bit_is_not_one() -> ErrorReply:
+    return ErrorReply("ERR The bit argument must be 1 or 0.")
+
+
+def bitop_not() -> ErrorReply:
+    return ErrorReply("ERR BITOP NOT must be called with a single source key.")
+
+
+def bitfield_type() -> ErrorReply:
+    return ErrorReply(
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+    )
+
+
+def bitfield_overflow() -> ErrorReply:
+    return ErrorReply("ERR Invalid OVERFLOW type specified")
+
+
+def bitfield_read_only() -> ErrorReply:
+    return ErrorReply("ERR BITFIELD_RO only supports the GET subcommand")
+
+
+def not_a_hyperloglog() -> ErrorReply:
+    return ErrorReply("WRONGTYPE Key is not a valid HyperLogLog string value.")
+
+
+def corrupted_hyperloglog() -> ErrorReply:
+    return ErrorReply("INVALIDOBJ Corrupted HLL object detected")
+
+
+def hyperloglog_not_sparse() -> ErrorReply:
+    return ErrorReply("ERR HLL encoding is not sparse")
+
+
+def key_does_not_exist() -> ErrorReply:
+    return ErrorReply("ERR The specified key does not exist")
+
+
+def unknown_pfdebug(subcommand: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown PFDEBUG subcommand '{show(subcommand)}'")
+
+
+def on_or_off() -> ErrorReply:
+    return ErrorReply("ERR Argument must be ON or OFF")
+
+
+def selftest_failed(reason: str) -> ErrorReply:
+    return ErrorReply(f"TESTFAILED {reason}")
+
+
+# Geo
+
+
+def invalid_place(longitude: float, latitude: float) -> ErrorReply:
+    return ErrorReply(f"ERR invalid longitude,latitude pair {longitude:f},{latitude:f}")
+
+
+def unsupported_unit() -> ErrorReply:
+    return ErrorReply("ERR unsupported unit provided. please use M, KM, FT, MI")
+
+
+def need_numeric(what: str) -> Callable[[], ErrorReply]:
+    return lambda: ErrorReply(f"ERR need numeric {what}")
+
+
+def negative_radius() -> ErrorReply:
+    return ErrorReply("ERR radius cannot be negative")
+
+
+def negative_side() -> ErrorReply:
+    return ErrorReply("ERR height or width cannot be negative")
+
+
+def number_of_vertices() -> ErrorReply:
+    return ErrorReply("ERR invalid number of vertices")
+
+
+def too_few_vertices() -> ErrorReply:
+    return ErrorReply("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices")
+
+
+def geo_count() -> ErrorReply:
+    return ErrorReply("ERR COUNT must be > 0")
+
+
+def no_such_member(member: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR member {show(member)} does not exist")
+
+
+def stored_and_shown(what: str) -> ErrorReply:
+    return ErrorReply(f"ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
+
+
+def no_centre(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {command}")
+
+
+def no_shape(command: str) -> ErrorReply:
+    return ErrorReply(f"ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {command}")
+
+
+def any_without_count() -> ErrorReply:
+    return ErrorReply("ERR the ANY argument requires COUNT argument")
 
 
 def lcs_types() -> ErrorReply:
@@ -396,6 +529,10 @@ def pubsub_arity(subcommand: str) -> ErrorReply:
 # Hashes, lists, sets, sorted sets
 
 
+def numfields_mismatch() -> ErrorReply:
+    return ErrorReply("ERR numfields should be greater than 0 and match the provided number of fields")
+
+
 def hash_value_not_an_integer() -> ErrorReply:
     return ErrorReply("ERR hash value is not an integer")
 
@@ -418,6 +555,14 @@ def out_of_symmetric_range() -> ErrorReply:
 
 def must_be_positive() -> ErrorReply:
     return ErrorReply("ERR value is out of range, must be positive")
+
+
+def not_zero_or_one() -> ErrorReply:
+    return ErrorReply("ERR value is out of range, value must between 0 and 1")
+
+
+def no_append_only_file() -> ErrorReply:
+    return ErrorReply("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
 
 
 def index_out_of_range() -> ErrorReply:

@@ -210,6 +210,12 @@ class Stream:
         """The ID by which each block is found."""
         return [block.first for block in self._blocks]
 
+    def nodes(self) -> Iterator[tuple[int, list[Entry]]]:
+        """Each block that has living entries: the ID by which it is found, and these."""
+        for block in self._blocks:
+            if block.alive:
+                yield block.first, block.read(range(len(block)), 0)
+
     def append(self, number: int, fields: Texts, values: Texts) -> None:
         """Add an entry; its ID is greater than any before."""
         blocks = self._blocks

@@ -367,7 +367,21 @@ def _sort_keys(args: Sequence[bytes]) -> list[int]:
     return found
 
 
+def _georadius_keys(args: Sequence[bytes]) -> list[int]:
+    """The searched key, and the destination: the last STORE or STOREDIST counts."""
+    found = [1]
+    index = 5
+    while index + 1 < len(args):
+        if args[index].upper() in (b"STORE", b"STOREDIST"):
+            index += 1
+            found[1:] = [index]
+        index += 1
+    return found
+
+
 _OWN_WAY: Final[dict[str, Callable[[Sequence[bytes]], list[int]]]] = {
+    "georadius": _georadius_keys,
+    "georadiusbymember": _georadius_keys,
     "sort": _sort_keys,
     "sort_ro": lambda args: _sort_keys(args)[:1],
 }

@@ -36,7 +36,7 @@ def scan(engine: Engine, session: Session, *command: bytes) -> tuple[list[Any], 
 def test_a_scan_gives_every_element_once(engine: Engine, session: Session) -> None:
     fields, pages = scan(engine, session, b"HSCAN", b"hash", b"COUNT", b"100")
     assert dict(zip(fields[::2], fields[1::2], strict=True)) == {name: b"v" + name for name in NAMES}
-    assert pages == 10
+    assert 5 < pages <= 10  # a page has 100 elements or more: how many more is in their hashes
     members, _ = scan(engine, session, b"SSCAN", b"set")
     assert sorted(members) == sorted(NAMES)
     scores, _ = scan(engine, session, b"ZSCAN", b"zset")

@@ -1,12 +1,18 @@
 """Commands, a file per family; importing this package fills the table."""
 
 from store_pulsards.engine.commands import (
+    bitfields,
     bits,
     clients,
     connection,
+    dump,
     expire,
+    geo,
+    geo_search,
+    hash_expiry,
     hashes,
     help,
+    hyperloglogs,
     info,
     introspection,
     keys,
@@ -15,6 +21,7 @@ from store_pulsards.engine.commands import (
     lists_blocking,
     objects,
     pubsub,
+    replication,
     server,
     sets,
     sort,
@@ -32,12 +39,18 @@ from store_pulsards.engine.commands import (
 )
 
 __all__ = [
+    "bitfields",
     "bits",
     "clients",
     "connection",
+    "dump",
     "expire",
+    "geo",
+    "geo_search",
+    "hash_expiry",
     "hashes",
     "help",
+    "hyperloglogs",
     "info",
     "introspection",
     "keys",
@@ -46,6 +59,7 @@ __all__ = [
     "lists_blocking",
     "objects",
     "pubsub",
+    "replication",
     "server",
     "sets",
     "sort",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from store_pulsards.engine import replies
@@ -42,15 +42,16 @@ def pexpireat(ctx: Context, key: bytes, timestamp: bytes, *options: bytes) -> Re
 
 
 def _expire(ctx: Context, name: str, unit: bytes, key: bytes, value: bytes, options: Sequence[bytes]) -> Reply:
-    conditions = _conditions(options)
+    only = conditions(options)
     when = deadline(ctx, unit, value, name)
-    if ctx.lookup_any(key) is None or not _allowed(ctx.db.expires.get(key), when, conditions):
+    if ctx.lookup_any(key) is None or not allowed(ctx.db.expires.get(key), when, only):
         return 0
     ctx.expire_at(key, when)
     return 1
 
 
-def _conditions(options: Sequence[bytes]) -> frozenset[bytes]:
+def conditions(options: Sequence[bytes]) -> frozenset[bytes]:
+    """NX, XX, GT and LT as a client gives them."""
     for option in options:
         if option.upper() not in CONDITIONS:
             raise replies.unsupported_option(option)
@@ -62,7 +63,7 @@ def _conditions(options: Sequence[bytes]) -> frozenset[bytes]:
     return given
 
 
-def _allowed(current: int | None, when: int, conditions: frozenset[bytes]) -> bool:
+def allowed(current: int | None, when: int, conditions: Set[bytes]) -> bool:
     """Whether every condition holds; a key that does not expire has the longest life of all."""
     return not (
         (b"NX" in conditions and current is not None)

@@ -1,4 +1,8 @@
-"""Hash commands. A hash is a ``dict``, which keeps the order in which fields came."""
+"""Hash commands. A hash is a ``dict``, which keeps the order in which fields came.
+
+Where a field has a time to live, it is a ``VolatileHash``, a ``dict`` that knows when its fields are over; the commands
+for that are in ``hash_expiry``.
+"""
 # ruff: noqa: E501  (the first line of a handler's docstring is its summary in COMMAND DOCS, as long as Valkey's)
 
 from __future__ import annotations
@@ -13,12 +17,17 @@ from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
 from store_pulsards.engine.replies import OK, Pairs, Reply
 from store_pulsards.engine.table import DENYOOM, FAST, FIRST, READONLY, WRITE, family
+from store_pulsards.engine.volatile_hash import VolatileHash
 
 command = family("hash")
 
 register_type(
     dict,
     ValueType(b"hash", dict.copy, encodings.of_hash, lambda value: chain(value, value.values())),
+)
+register_type(
+    VolatileHash,
+    ValueType(b"hash", VolatileHash.copy, encodings.of_hash, lambda value: chain(value, value.values())),
 )
 
 
@@ -157,6 +166,8 @@ def _store(ctx: Context, key: bytes, field: bytes, value: bytes, event: str) -> 
     fields = ctx.lookup(key, dict)
     if fields is None:
         ctx.set(key, {field: value})
+    elif type(fields) is VolatileHash:
+        fields.keep(field, value)
     else:
         fields[field] = value
     ctx.notify(event, key)

@@ -111,6 +111,7 @@ def _stats(ctx: Context) -> Section:
         "total_commands_processed": engine.executed,
         "total_error_replies": engine.failed,
         "expired_keys": ctx.keyspace.expired,
+        "expired_fields": ctx.keyspace.expired_fields,
         "evicted_keys": 0,
         "pubsub_channels": len(engine.pubsub.channels),
         "pubsub_patterns": len(engine.pubsub.patterns),

@@ -154,7 +154,11 @@ def _follow(ctx: Context, pattern: bytes, element: bytes) -> bytes | None:
     name, arrow, field = after.partition(b"->")
     if not (arrow and field):
         name, field = after, b""
-    value = ctx.lookup_any(before + element + name)
-    if field:
-        return value.get(field) if value is not None and TYPES[type(value)].name == b"hash" else None
-    return value if type(value) is bytes else None
+    key = before + element + name
+    value = ctx.lookup_any(key)
+    if not field:
+        return value if type(value) is bytes else None
+    if value is None or TYPES[type(value)].name != b"hash":
+        return None
+    fields = ctx.lookup(key, dict)
+    return None if fields is None else fields.get(field)
