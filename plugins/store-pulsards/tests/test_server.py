@@ -18,6 +18,7 @@ import redis
 
 from store_pulsards.connection import Connection
 from store_pulsards.engine.engine import Engine
+from store_pulsards.engine.table import COMMANDS
 from store_pulsards.server import Limits, Server
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -77,16 +78,12 @@ def test_redis_py_works_in_both_versions(server: Any) -> None:
 
 
 def test_a_failing_handler_costs_only_its_own_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    execute = server.engine.execute
+    def broken(ctx: Any) -> Any:
+        raise ZeroDivisionError
 
-    def broken(session: Any, args: list[bytes]) -> Any:
-        if args[0] == b"BREAK":
-            raise ZeroDivisionError
-        return execute(session, args)
-
-    monkeypatch.setattr(server.engine, "execute", broken)
+    monkeypatch.setattr(COMMANDS[b"LOLWUT"], "handler", broken)
     unlucky, other = server.connect(), server.connect()
-    unlucky.send(PING + pack(b"BREAK") + PING)
+    unlucky.send(PING + pack(b"LOLWUT") + PING)
     assert unlucky.read_to_end() == PONG + b"-ERR internal error, the server's log has it\r\n"
     other.ask(PING, PONG)
 

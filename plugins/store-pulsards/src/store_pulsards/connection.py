@@ -138,6 +138,7 @@ class Connection(asyncio.Protocol):
         self._chunks.clear()
         self._out.clear()
         self._engine.close_session(self.session)
+        self.session.detach()
         self._server.forget(self)
         if not self.closed.done():
             self.closed.set_result(None)

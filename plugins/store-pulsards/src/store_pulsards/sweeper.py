@@ -1,4 +1,4 @@
-"""The sweeper: the one timer by which dead keys that nobody looks up go away.
+"""The sweeper: the one timer by which dead keys that nobody looks up go away, and large ones are freed.
 
 It sleeps until ``Engine.next_expiry`` says that there is something to do. Whoever runs commands tells it with
 ``stir``, since any of them may have set an expiry; with no volatile key there is no timer, and an idle process uses
@@ -56,13 +56,10 @@ class Sweeper:
     def _sweep(self) -> None:
         self.stirred = False
         self._timer = None
-        due = self._engine.next_expiry()
-        if due is None:
-            return
-        wait = due - self._engine.keyspace.clock()
-        if wait > 0:
-            self._arm(max(RHYTHM, wait))
-        elif self._engine.expire_some(SLICE):
+        if self._engine.tend(SLICE):
+            self.stirred = True  # a command that comes now may not put it off
             self._arm(PAUSE)
-        else:
-            self._arm(RHYTHM)
+            return
+        due = self._engine.next_expiry()
+        if due is not None:
+            self._arm(max(RHYTHM, due - self._engine.keyspace.clock()))

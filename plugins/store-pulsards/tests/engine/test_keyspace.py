@@ -5,7 +5,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store_pulsards.engine import deadlines
 from store_pulsards.engine.keyspace import Keyspace
+from store_pulsards.engine.shards import LARGE, Shards
 
 
 class Time:
@@ -77,7 +79,87 @@ def test_the_heap_does_not_grow_with_keys_that_are_set_again_and_again() -> None
     for number in range(10_000):
         db.put(b"a", b"")
         db.expire_at(b"a", 2_000_000 - number)
-    assert len(db.heap) < 200
+    assert len(db.deadlines) < 200
+
+
+def test_a_database_of_many_keys_becomes_shards_a_slice_at_a_time() -> None:
+    keyspace, _ = a_keyspace()
+    db = keyspace.databases[0]
+    for number in range(LARGE + 1):
+        db.put(b"%d" % number, b"")
+        db.expire_at(b"%d" % number, 2_000_000 + number)
+    assert keyspace.tend(0) is True
+    assert isinstance(db.data, Shards)
+    assert isinstance(db.expires, Shards)
+    assert db.data.rest
+    while keyspace.tend(0.01):
+        pass
+    assert not db.data.rest
+    assert not db.expires.rest
+    assert len(db.data) == len(db.expires) == LARGE + 1
+    assert db.get(b"17") == b""
+    assert db.expires[b"17"] == 2_000_017
+    assert keyspace.next_expiry() == 2_000_000
+
+
+def test_small_databases_stay_plain_dicts() -> None:
+    keyspace, _ = a_keyspace()
+    keyspace.databases[0].put(b"a", b"")
+    assert keyspace.tend(0) is False
+    assert type(keyspace.databases[0].data) is dict
+
+
+def test_keys_in_many_heaps_expire_in_slices_and_none_is_forgotten() -> None:
+    keyspace, time = a_keyspace()
+    db = keyspace.databases[0]
+    count = 3 * deadlines.LARGE
+    for turn in range(3):  # again and again, so that heaps are cleaned and divided
+        for number in range(count):
+            db.put(b"%d" % number, b"")
+            db.expire_at(b"%d" % number, 1_000_100 + (number + turn) % 50)
+    assert len(db.deadlines.heaps) > 1
+    assert count <= len(db.deadlines) < 3 * count
+    assert keyspace.next_expiry() == 1_000_100
+    time.now += 0.125
+    assert keyspace.expire_some(0) is True
+    while keyspace.expire_some(0.001):
+        pass
+    keyspace.frozen = 0
+    assert all(due > keyspace.now() for due in db.expires.values())
+    assert len(db.data) == len(db.expires) > 0
+    time.now += 1
+    keyspace.expire_some(10)
+    assert not db.data
+    assert keyspace.next_expiry() is None
+
+
+def test_what_was_cleared_is_gone_at_once_and_freed_in_slices() -> None:
+    keyspace, _ = a_keyspace()
+    db = keyspace.databases[0]
+    for number in range(10_000):
+        db.put(b"%d" % number, b"")
+    assert db.clear() == 10_000
+    assert not db.data
+    assert keyspace.tend(0) is True
+    while keyspace.tend(0.001):
+        pass
+    assert not keyspace.disposal.waiting
+
+
+def test_a_large_value_is_freed_in_slices_but_gone_at_once() -> None:
+    keyspace, time = a_keyspace()
+    db = keyspace.databases[0]
+    for key in (b"unlinked", b"expired"):
+        db.put(key, {b"%d" % number: b"" for number in range(2000)})
+    db.expire_at(b"expired", 1_000_100)
+    assert db.unlink(b"unlinked")
+    assert db.get(b"unlinked") is None
+    time.now += 1
+    keyspace.frozen = 0
+    assert db.get(b"expired") is None
+    assert len(keyspace.disposal.waiting) == 2
+    assert keyspace.tend(1) is False
+    assert not keyspace.disposal.waiting
 
 
 VERBS = ["set", "expire", "persist", "del", "tick"]

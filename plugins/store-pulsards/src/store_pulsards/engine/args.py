@@ -57,7 +57,7 @@ def timeout(text: bytes) -> float:
     seconds = real(text, replies.timeout_not_a_float)
     if seconds < 0:
         raise replies.timeout_negative()
-    if seconds * 1000 > MAX_INT:
+    if seconds * 1000 >= 2.0**63:
         raise replies.timeout_out_of_range()
     return seconds
 

@@ -83,6 +83,13 @@ class Context:
             return False
         return db.remove(key)
 
+    def unlink(self, key: bytes) -> bool:
+        """Remove a key as ``delete`` does; nobody needs its value any more, and a large one is freed in slices."""
+        db = self.db
+        if key in db.expires and db.outlived(key):
+            return False
+        return db.unlink(key)
+
     def expire_at(self, key: bytes, when: int) -> None:
         """Let an existing key live until ``when`` (ms), and tell it; a key whose time is over by then is gone."""
         if when <= self.now:

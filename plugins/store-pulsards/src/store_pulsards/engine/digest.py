@@ -76,7 +76,8 @@ def of_everything(databases: Iterable[Database]) -> int:
     for database in databases:
         if database.data:
             final = _mix(final, database.index.to_bytes(4))
-        for key, value in database.data.items():
+        for key in database.data:
+            value = database.data[key]
             final = _xor(final, of_value(database, key, value, _mix(0, key)).to_bytes(SIZE))
     return final
 

@@ -259,6 +259,11 @@ class Engine:
             blocking.serve(self.keyspace)
         return more
 
+    def tend(self, seconds: float = 0.001) -> bool:
+        """Do what no command is to wait for: expiry, growth, freeing; whether some is left."""
+        more = self.expire_some(seconds)
+        return self.keyspace.tend(seconds) or more
+
     def next_expiry(self) -> float | None:
         """When (seconds of the clock) ``expire_some`` may find something; None when nothing ever expires."""
         due = self.keyspace.next_expiry()

@@ -1,9 +1,10 @@
 """The keyspace: databases, the types of values, expiry, and who is told of a change.
 
 A key past its time is dead at once: every lookup checks it (lazy). Keys that nobody looks up are taken from a heap,
-earliest first, in short slices (active); with no key that expires, nothing has to wake up. A heap entry may be
-outdated (the key was prolonged, or is gone); it is checked when its time comes, so that prolonging a key costs no
-more than a dictionary entry.
+earliest first, in short slices (active); with no key that expires, nothing has to wake up (``deadlines.py``).
+
+No command waits for what takes long: a database of many keys is kept in shards (``shards.py``), and what is large is
+freed in slices (``disposal.py``). ``tend`` does a slice of both; whoever runs commands calls it now and then.
 
 Hashes with fields that expire have a heap of their own, with the same rules (``volatile_hash.py``).
 
@@ -15,10 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heappop
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from store_pulsards.engine.deadlines import Deadlines
+from store_pulsards.engine.disposal import Disposal, is_large
+from store_pulsards.engine.shards import LARGE, Shards
 from store_pulsards.engine.volatile_hash import NEVER, FieldSchedule, VolatileHash
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = Any  # an instance of a registered class
 
-SLICE_CHECK: Final = 64  # keys expired between two looks at the clock
+SLICE_CHECK: Final = 64  # fields expired between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,18 @@ def register_type(kind: type[Value], value_type: ValueType) -> None:
 class Keyspace:
     """All databases of one engine, and what is common to them."""
 
-    __slots__ = ("clock", "databases", "dirty", "expired", "expired_fields", "frozen", "listener", "observers", "ready")
+    __slots__ = (
+        "clock",
+        "databases",
+        "dirty",
+        "disposal",
+        "expired",
+        "expired_fields",
+        "frozen",
+        "listener",
+        "observers",
+        "ready",
+    )
 
     def __init__(self, count: int, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -62,6 +77,7 @@ class Keyspace:
         self.observers = 0  # watched keys, awaited keys, and the listener
         self.listener: Callable[[Database, str, bytes], None] | None = None
         self.ready: dict[tuple[Database, bytes], None] = {}  # touched, and somebody waits; in order
+        self.disposal = Disposal()
         self.databases = [Database(self, index) for index in range(count)]
 
     def now(self) -> int:
@@ -77,8 +93,7 @@ class Keyspace:
 
     def next_expiry(self) -> int | None:
         """Earliest time (ms) at which a key, or a field of a hash, may be over."""
-        heaps = [heap for db in self.databases for heap in (db.heap, db.fields.heap) if heap]
-        return min((heap[0][0] for heap in heaps), default=None)
+        return min((due for db in self.databases if (due := db.next_expiry()) is not None), default=None)
 
     def expire_some(self, seconds: float) -> bool:
         """Remove keys whose time is over, for at most so long; whether some are left."""
@@ -86,11 +101,17 @@ class Keyspace:
         deadline = perf_counter() + seconds
         return any(db.sweep(deadline) for db in self.databases)
 
+    def tend(self, seconds: float) -> bool:
+        """Make room for growth and free what is large, for at most so long; whether something is left to do."""
+        deadline = perf_counter() + seconds
+        unsettled = any(db.make_room(deadline) for db in self.databases)
+        return self.disposal.work(deadline) or unsettled
+
     def swap(self, one: Database, other: Database) -> None:
         """Exchange what two databases hold; clients, watches and waits stay where they are."""
         one.data, other.data = other.data, one.data
         one.expires, other.expires = other.expires, one.expires
-        one.heap, other.heap = other.heap, one.heap
+        one.deadlines, other.deadlines = other.deadlines, one.deadlines
         one.fields, other.fields = other.fields, one.fields
         self.dirty += 1
         for db in (one, other):
@@ -102,14 +123,14 @@ class Keyspace:
 class Database:
     """Keys of one database."""
 
-    __slots__ = ("data", "expires", "fields", "heap", "index", "keyspace", "waiters", "watchers")
+    __slots__ = ("data", "deadlines", "expires", "fields", "index", "keyspace", "waiters", "watchers")
 
     def __init__(self, keyspace: Keyspace, index: int) -> None:
         self.keyspace = keyspace
         self.index = index
-        self.data: dict[bytes, Value] = {}
-        self.expires: dict[bytes, int] = {}  # when (ms) a key is over
-        self.heap: list[tuple[int, bytes]] = []
+        self.data: dict[bytes, Value] | Shards[Value] = {}
+        self.expires: dict[bytes, int] | Shards[int] = {}  # when (ms) a key is over
+        self.deadlines = Deadlines()
         self.fields = FieldSchedule()
         self.watchers: dict[bytes, set[Session]] = {}
         self.waiters: dict[bytes, dict[Blocked, None]] = {}
@@ -134,7 +155,7 @@ class Database:
 
     def expire(self, key: bytes) -> None:
         """Remove a key because its time is over."""
-        self.remove(key)
+        self.unlink(key)
         self.keyspace.expired += 1
         self.touched("expired", key)
 
@@ -152,33 +173,41 @@ class Database:
         self.expires.pop(key, None)
         return self.data.pop(key, None) is not None
 
+    def unlink(self, key: bytes) -> bool:
+        """Take a key away, and a large value apart, which nobody may need any more; whether it was there."""
+        self.expires.pop(key, None)
+        value = self.data.pop(key, None)
+        if is_large(value):
+            self.keyspace.disposal.take(value)
+        return value is not None
+
     def expire_at(self, key: bytes, when: int) -> None:
         """Let an existing key live until ``when`` (ms)."""
         before = self.expires.get(key)
         self.expires[key] = when
         if before is None or when < before:
-            heappush(self.heap, (when, key))
-            if len(self.heap) > 2 * len(self.expires) + 64:
-                self.heap = [(due, name) for name, due in self.expires.items()]
-                heapify(self.heap)
+            self.deadlines.add(self, when, key)
 
     def sweep(self, deadline: float) -> bool:
         """Remove dead keys until ``deadline`` (of ``perf_counter``); whether some are left."""
         now = self.keyspace.now()
-        done = 0
-        while self.heap and self.heap[0][0] <= now:
-            _, key = heappop(self.heap)
-            due = self.expires.get(key)
-            if due is None:
-                continue
-            if due <= now:
-                self.expire(key)
-            else:
-                heappush(self.heap, (due, key))
-            done += 1
-            if done % SLICE_CHECK == 0 and perf_counter() >= deadline:
-                return bool(self.heap) and self.heap[0][0] <= now
-        return self._sweep_fields(now, deadline)
+        return self.deadlines.sweep(self, now, deadline) or self._sweep_fields(now, deadline)
+
+    def next_expiry(self) -> int | None:
+        """Earliest time (ms) at which a key, or a field of a hash, may be over."""
+        key, fields = self.deadlines.earliest(), self.fields.heap
+        if key is None or not fields:
+            return fields[0][0] if fields else key
+        return min(key, fields[0][0])
+
+    def make_room(self, deadline: float) -> bool:
+        """Go over to shards where there are many keys; whether some are left to move."""
+        if isinstance(self.data, dict) and len(self.data) > LARGE:
+            self.data = Shards(self.data)
+        if isinstance(self.expires, dict) and len(self.expires) > LARGE:
+            self.expires = Shards(self.expires)
+        unsettled = isinstance(self.data, Shards) and self.data.settle(deadline)
+        return (isinstance(self.expires, Shards) and self.expires.settle(deadline)) or unsettled
 
     def _sweep_fields(self, now: int, deadline: float) -> bool:
         """Remove dead fields until ``deadline``; whether some are left."""
@@ -207,12 +236,15 @@ class Database:
 
     def clear(self) -> int:
         """Remove every key; how many there were."""
-        data = self.data
-        self.data, self.expires, self.heap, self.fields = {}, {}, [], FieldSchedule()
+        data, expires, deadlines = self.data, self.expires, self.deadlines
+        self.data, self.expires, self.deadlines, self.fields = {}, {}, Deadlines(), FieldSchedule()
         for key in self.watchers.keys() | self.waiters.keys():
             if key in data:
                 self.wake(key)
-        return len(data)
+        count = len(data)
+        for container in (data, expires, deadlines):
+            self.keyspace.disposal.take(container)
+        return count
 
     def touched(self, event: str, key: bytes) -> None:
         """Tell everybody that a key has changed."""

@@ -1,8 +1,9 @@
 """SCAN, HSCAN, SSCAN, ZSCAN: paging through a collection that changes meanwhile.
 
-Elements are visited in the order of their hash; a cursor is the hash at which the next page begins. Whatever was
-there from the first page to the last is seen, and a cursor needs nothing to be kept for it. What is kept is only
-speed: the elements of a collection that is being scanned, sorted into buckets by their hash when the scan begins.
+Elements are visited in the order of their hash, low bits before the others; a cursor is the place in that order at
+which the next page begins. Whatever was there from the first page to the last is seen, and a cursor needs nothing to
+be kept for it. A database in shards is visited shard by shard, which is the same order. What is kept is only speed:
+the elements of a collection (or shard) that is being scanned, sorted into buckets by their hash when the scan begins.
 Buckets made later than the scan that uses them serve as well. A page is whole buckets, so that COUNT is a hint, as
 in Redis.
 """
@@ -10,12 +11,15 @@ in Redis.
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import inf
 from typing import Final
 
 from store_pulsards.engine import args, replies
+from store_pulsards.engine.shards import COUNT, SHARD_BITS, Shards
 
 CURSOR_BITS: Final = 48  # a cursor that JavaScript's numbers can hold
-MASK: Final = (1 << CURSOR_BITS) - 1
+INNER_BITS: Final = CURSOR_BITS - SHARD_BITS  # of a cursor: the place within a shard
+INNER_MASK: Final = (1 << INNER_BITS) - 1
 BUCKET: Final = 16  # elements in one, more or less
 KEPT: Final = 16  # scans under way
 
@@ -57,8 +61,28 @@ class Scans:
         Returns:
             The next cursor (0 when this was the last page), and the elements.
         """
-        buckets = self._of(collection, anew=begin == 0)
-        shift = CURSOR_BITS - (len(buckets).bit_length() - 1)
+        if isinstance(collection, Shards):
+            return self._page_of_shards(collection, begin, size)
+        return self._page(collection, begin, size, CURSOR_BITS)
+
+    def forget(self) -> None:
+        """Let go of all that was kept; scans under way go on all the same."""
+        self._buckets.clear()
+
+    def _page_of_shards(self, shards: Shards[object], begin: int, size: int) -> tuple[int, list[bytes]]:
+        shards.settle(inf)
+        index, inner = begin >> INNER_BITS, begin & INNER_MASK
+        found: list[bytes] = []
+        while index < COUNT and len(found) < size:
+            inner, page = self._page(shards.parts[index], inner, size - len(found), INNER_BITS)
+            found += page
+            index += not inner
+        return (index << INNER_BITS | inner if index < COUNT else 0), found
+
+    def _page(self, collection: Collection[bytes], begin: int, size: int, bits: int) -> tuple[int, list[bytes]]:
+        """One page of a collection of which ``bits`` of the order tell the elements apart."""
+        buckets = self._of(collection, bits, anew=begin == 0)
+        shift = bits - (len(buckets).bit_length() - 1)
         index = begin >> shift
         found: list[bytes] = []
         while index < len(buckets) and len(found) < size:
@@ -69,25 +93,31 @@ class Scans:
             index = 0
         return index << shift, [element for element in found if element in collection]
 
-    def forget(self) -> None:
-        """Let go of all that was kept; scans under way go on all the same."""
-        self._buckets.clear()
-
-    def _of(self, collection: Collection[bytes], *, anew: bool) -> list[list[bytes]]:
+    def _of(self, collection: Collection[bytes], bits: int, *, anew: bool) -> list[list[bytes]]:
         """The buckets of a collection, a power of two of them."""
         kept = self._buckets.pop(id(collection), None)
         if anew or kept is None or kept[0] is not collection:
-            kept = (collection, _sort_out(collection))
+            kept = (collection, _sort_out(collection, bits))
         self._buckets[id(collection)] = kept
         if len(self._buckets) > KEPT:
             del self._buckets[next(iter(self._buckets))]
         return kept[1]
 
 
-def _sort_out(collection: Collection[bytes]) -> list[list[bytes]]:
+def _sort_out(collection: Collection[bytes], order_bits: int) -> list[list[bytes]]:
     bits = (len(collection) // BUCKET).bit_length()
     buckets: list[list[bytes]] = [[] for _ in range(1 << bits)]
-    shift = CURSOR_BITS - bits
-    for element in collection:
-        buckets[(hash(element) & MASK) >> shift].append(element)
+    if order_bits == INNER_BITS:
+        shift = order_bits - bits
+        for element in collection:
+            buckets[(hash(element) >> SHARD_BITS & INNER_MASK) >> shift].append(element)
+    else:
+        shift = order_bits - bits
+        for element in collection:
+            buckets[_order(hash(element)) >> shift].append(element)
     return buckets
+
+
+def _order(number: int) -> int:
+    """The place of an element of that hash: low bits, which choose the shard, first."""
+    return (number & COUNT - 1) << INNER_BITS | (number >> SHARD_BITS & INNER_MASK)

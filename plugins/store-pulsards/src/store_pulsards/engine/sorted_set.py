@@ -35,6 +35,10 @@ class SortedSet:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
 
+    def contents(self) -> list[object]:
+        """The containers that this one consists of (a SortedList is documented as a list of lists)."""
+        return [self.scores, *self._entries._lists]
+
     def copy(self) -> SortedSet:
         return SortedSet(self.scores.copy())
 

@@ -202,6 +202,10 @@ class Stream:
         for group in self.groups.values():
             yield from group.pending.values()
 
+    def contents(self) -> list[object]:
+        """The containers that this one consists of."""
+        return [self._blocks, *(group.pending for group in self.groups.values())]
+
     def block_ids(self) -> list[int]:
         """The ID by which each block is found."""
         return [block.first for block in self._blocks]

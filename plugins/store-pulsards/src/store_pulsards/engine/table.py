@@ -10,9 +10,12 @@ Each family opens with ``command = family("string")``; a container (``CLIENT``) 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntFlag, auto
+from functools import cache
+from pkgutil import get_data
 from sys import maxsize
 from typing import Any, Final, TypeAlias
 
@@ -242,7 +245,7 @@ class Family:
         """
 
         def register(handler: Handler) -> Handler:
-            summary = (handler.__doc__ or "").partition("\n")[0]
+            summary = (handler.__doc__ or _compiled_summary(handler)).partition("\n")[0]
             self._add(name, arity, flags, keys, handler, access, since, summary, tips, acl)
             return handler
 
@@ -301,6 +304,18 @@ class Family:
 def family(group: str) -> Family:
     """The registrar of one group of commands."""
     return Family(group)
+
+
+def _compiled_summary(handler: Handler) -> str:
+    """The first line of the docstring that a compiled handler no longer has; the build wrote it down."""
+    return _compiled_summaries().get(f"{handler.__module__}.{handler.__name__}", "")
+
+
+@cache
+def _compiled_summaries() -> dict[str, str]:
+    data = get_data("store_pulsards.engine.commands", "summaries.json")
+    summaries: dict[str, str] = json.loads(data or b"{}")
+    return summaries
 
 
 def _acl(flags: Flag, of_group: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
+from store_pulsards.engine.shards import Shards
+
 NEVER: Final = 2**63
 
 SPARE: Final = 64  # outdated entries that a heap may always have
@@ -100,7 +102,7 @@ class FieldSchedule:
         self.heap: list[tuple[int, bytes]] = []
         self._limit = SPARE
 
-    def add(self, key: bytes, value: VolatileHash, data: dict[bytes, Any]) -> None:
+    def add(self, key: bytes, value: VolatileHash, data: dict[bytes, Any] | Shards[Any]) -> None:
         """Note when the first field of a hash is over, unless an earlier time is noted for it.
 
         Args:
@@ -117,7 +119,7 @@ class FieldSchedule:
             self._drop_outdated(data)
             self._limit = 2 * len(self.heap) + SPARE
 
-    def _drop_outdated(self, data: dict[bytes, Any]) -> None:
+    def _drop_outdated(self, data: dict[bytes, Any] | Shards[Any]) -> None:
         live: dict[bytes, int] = {}
         for _, key in self.heap:
             value = data.get(key)

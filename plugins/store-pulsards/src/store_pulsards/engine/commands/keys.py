@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from random import randrange
 from typing import Final
 
 from store_pulsards.engine import args, replies, scan
@@ -11,6 +9,7 @@ from store_pulsards.engine.context import Context
 from store_pulsards.engine.glob import compile_glob, plain_text
 from store_pulsards.engine.keyspace import TYPES, Database, Value
 from store_pulsards.engine.replies import OK, Reply, Status
+from store_pulsards.engine.shards import random_key
 from store_pulsards.engine.table import ALL, DENYOOM, FAST, FIRST, READONLY, SECOND, WRITE, family
 
 command = family("generic")
@@ -27,7 +26,7 @@ def del_(ctx: Context, *keys: bytes) -> Reply:
     """Deletes one or more keys."""
     deleted = 0
     for key in keys:
-        if ctx.delete(key):
+        if ctx.unlink(key):
             ctx.notify("del", key)
             deleted += 1
     return deleted
@@ -68,7 +67,7 @@ def randomkey(ctx: Context) -> Reply:
     """Returns a random key name from the database."""
     db = ctx.db
     while db.data:
-        key = next(islice(db.data, randrange(len(db.data)), None))
+        key = random_key(db.data)
         if db.get(key) is not None:
             return key
     return None

@@ -11,11 +11,13 @@ import os
 from itertools import islice
 from pathlib import Path
 from sys import getsizeof
+from typing import Any
 
 from store_pulsards.engine import args, replies
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import TYPES, Database
 from store_pulsards.engine.replies import OK, Reply, Verbatim
+from store_pulsards.engine.shards import Shards
 from store_pulsards.engine.table import LOADING, READONLY, SECOND, family
 
 command = family("generic")
@@ -121,9 +123,13 @@ def stats(ctx: Context) -> Reply:
 
 def _tables(db: Database) -> dict[bytes, int]:
     return {
-        b"overhead.hashtable.main": getsizeof(db.data),
-        b"overhead.hashtable.expires": getsizeof(db.expires) + getsizeof(db.heap),
+        b"overhead.hashtable.main": _size(db.data),
+        b"overhead.hashtable.expires": _size(db.expires) + sum(map(getsizeof, db.deadlines.contents())),
     }
+
+
+def _size(table: dict[bytes, Any] | Shards[Any]) -> int:
+    return getsizeof(table) if isinstance(table, dict) else sum(map(getsizeof, table.contents()))
 
 
 def resident_bytes() -> int:

@@ -71,7 +71,7 @@ def _parse(
     if not options and not implied:
         return Query(by_rank(start, stop), reverse=False, offset=0, limit=-1, with_scores=False)
     given = _options(options, allowed)
-    chosen = implied | given.keys()
+    chosen = implied.union(given)
     offset, limit = given.get(b"LIMIT", (0, -1))
     by_value = chosen & {b"BYSCORE", b"BYLEX"}
     if limit != -1 and not by_value:
@@ -95,7 +95,7 @@ def _options(options: Sequence[bytes], allowed: frozenset[bytes]) -> dict[bytes,
         if name == b"LIMIT" and index + 2 < len(options):
             given[name] = (args.integer(options[index + 1]), args.integer(options[index + 2]))
             index += 3
-        elif name in allowed and not (name in _EXCLUSIVE and _EXCLUSIVE & given.keys()):
+        elif name in allowed and not (name in _EXCLUSIVE and not _EXCLUSIVE.isdisjoint(given)):
             given[name] = True
             index += 1
         else:

@@ -22,7 +22,7 @@ command = family("stream")
 
 register_type(Stream, ValueType(b"stream", Stream.copy, lambda _: b"stream", Stream.parts))
 
-LARGEST_ENTRY: Final = 1 << 30  # bytes, fields and values together
+LARGEST_ENTRY: int = 1 << 30  # bytes, fields and values together
 UNPREDICTABLE: Final = ("nondeterministic_output",)
 FIRST_WITH_NOTE: Final = Keys(note="UPDATE instead of INSERT because of the optional trimming feature")
 
