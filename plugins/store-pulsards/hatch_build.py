@@ -24,6 +24,7 @@ PACKAGE = "store_pulsards"
 OUTSIDE_THE_ENGINE = ("encoder.py", "native.py", "protocol.py", "session.py")
 ADMINISTRATION = ("clients", "connection", "help", "info", "introspection", "objects", "pubsub", "server")
 INTERPRETED = {
+    "engine/errors.py",
     "engine/members.py",
     "engine/replies.py",
     "engine/volatile_hash.py",

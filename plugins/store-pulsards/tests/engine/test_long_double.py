@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from store_pulsards.engine import long_double
-from store_pulsards.engine.replies import ErrorReply, not_a_float
+from store_pulsards.engine.errors import not_a_float
+from store_pulsards.engine.replies import ErrorReply
 
 
 def add(one: bytes, other: bytes) -> bytes:

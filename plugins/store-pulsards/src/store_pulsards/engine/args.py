@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from math import isinf
 from typing import Any, Final
 
-from store_pulsards.engine import replies
+from store_pulsards.engine import errors
 from store_pulsards.engine.replies import ErrorReply
 
 MAX_INT: Final = 2**63 - 1
@@ -28,7 +28,7 @@ def integer(
     text: bytes,
     low: int = MIN_INT,
     high: int = MAX_INT,
-    error: Error = replies.not_an_integer,
+    error: Error = errors.not_an_integer,
 ) -> int:
     """A whole number between two bounds, both included."""
     if len(text) > 20:
@@ -42,7 +42,7 @@ def integer(
     return number
 
 
-def real(text: bytes, error: Error = replies.not_a_float) -> float:
+def real(text: bytes, error: Error = errors.not_a_float) -> float:
     """A floating point number; infinite only where the text says so."""
     if not _FLOAT.fullmatch(text):
         raise error()
@@ -54,21 +54,21 @@ def real(text: bytes, error: Error = replies.not_a_float) -> float:
 
 def timeout(text: bytes) -> float:
     """Seconds to wait; 0 is forever."""
-    seconds = real(text, replies.timeout_not_a_float)
+    seconds = real(text, errors.timeout_not_a_float)
     if seconds < 0:
-        raise replies.timeout_negative()
+        raise errors.timeout_negative()
     if seconds * 1000 >= 2.0**63:
-        raise replies.timeout_out_of_range()
+        raise errors.timeout_out_of_range()
     return seconds
 
 
 def timeout_milliseconds(text: bytes, now: int) -> float:
     """Whole milliseconds to wait from ``now`` (ms) on, as seconds; 0 is forever."""
-    milliseconds = integer(text, error=replies.timeout_not_an_integer)
+    milliseconds = integer(text, error=errors.timeout_not_an_integer)
     if milliseconds < 0:
-        raise replies.timeout_negative()
+        raise errors.timeout_negative()
     if milliseconds > MAX_INT - now:
-        raise replies.timeout_out_of_range()
+        raise errors.timeout_out_of_range()
     return milliseconds / 1000
 
 
@@ -102,7 +102,7 @@ def options(
             found[name] = parsers[name](args[index + 1])
             index += 2
         else:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
     return found
 
 

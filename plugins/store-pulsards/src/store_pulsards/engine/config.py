@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.config_facts import UNUSED
 from store_pulsards.engine.glob import compile_glob, plain_text
 
@@ -97,7 +97,7 @@ def memory_size(name: bytes, text: bytes) -> int:
     digits = text.rstrip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     factor = _MEMORY_UNITS.get(text[len(digits) :].lower())
     if factor is None or not digits.isdigit() or len(digits) > 20:
-        raise replies.config_failed(name, "argument must be a memory value")
+        raise errors.config_failed(name, "argument must be a memory value")
     return int(digits) * factor
 
 
@@ -181,11 +181,11 @@ class Config:
         for given, value in pairs:
             name = given.lower()
             if name in changes:
-                raise replies.config_failed(name, "duplicate parameter")
+                raise errors.config_failed(name, "duplicate parameter")
             if name in self._facts and name not in self._setters:
-                raise replies.config_failed(name, "can't set immutable config")
+                raise errors.config_failed(name, "can't set immutable config")
             if name not in self._setters:
-                raise replies.config_unknown(given)
+                raise errors.config_unknown(given)
             changes[name] = self._setters[name](value)
         for change in changes.values():
             change()
@@ -207,9 +207,9 @@ class Config:
     def _set_number(self, given: bytes, value: bytes) -> Callable[[], None]:
         name = ALIASES.get(given, given)
         _, low, high = NUMBERS[name]
-        number = args.integer(value, error=lambda: replies.config_not_a_number(given))
+        number = args.integer(value, error=lambda: errors.config_not_a_number(given))
         if not low <= number <= high:
-            raise replies.config_out_of_range(given, low, high)
+            raise errors.config_out_of_range(given, low, high)
 
         def change() -> None:
             self._numbers[name] = number
@@ -219,7 +219,7 @@ class Config:
 
     def _set_switch(self, name: bytes, value: bytes) -> Callable[[], None]:
         if value.lower() not in (b"yes", b"no"):
-            raise replies.config_not_a_switch(name)
+            raise errors.config_not_a_switch(name)
 
         def change() -> None:
             self._switches[name] = value.lower() == b"yes"
@@ -234,7 +234,7 @@ class Config:
     def _set_events(self, value: bytes) -> Callable[[], None]:
         letters = set(value)
         if letters - set(b"AKE" + EVENT_CLASSES):
-            raise replies.config_failed(
+            raise errors.config_failed(
                 b"notify-keyspace-events", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
             )
         if ord("A") in letters:

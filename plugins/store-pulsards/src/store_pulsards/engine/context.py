@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.blocking import Blocked, wait
+from store_pulsards.engine.errors import wrong_type
 from store_pulsards.engine.keyspace import Database, Value
-from store_pulsards.engine.replies import BLOCKED, NULL_ARRAY, Reply, wrong_type
+from store_pulsards.engine.replies import BLOCKED, NULL_ARRAY, Reply
 from store_pulsards.engine.volatile_hash import VolatileHash
 from store_pulsards.session import Session
 
@@ -106,7 +107,7 @@ class Context:
         """The database of that number, as a client writes it."""
         number = args.integer(index)
         if not 0 <= number < len(self.keyspace.databases):
-            raise replies.database_out_of_range()
+            raise errors.database_out_of_range()
         return self.keyspace.databases[number]
 
     def notify(self, event: str, key: bytes) -> None:

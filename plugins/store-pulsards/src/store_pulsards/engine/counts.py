@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 
 HALF: int = args.MAX_INT // 2
 
@@ -14,8 +14,8 @@ def to_pop(options: Sequence[bytes]) -> int | None:
     if not options:
         return None
     if len(options) > 1:
-        raise replies.syntax_error()
-    return args.integer(options[0], 0, error=replies.must_be_positive)
+        raise errors.syntax_error()
+    return args.integer(options[0], 0, error=errors.must_be_positive)
 
 
 def at_random(options: Sequence[bytes], with_what: bytes = b"") -> tuple[int | None, bool]:
@@ -28,16 +28,16 @@ def at_random(options: Sequence[bytes], with_what: bytes = b"") -> tuple[int | N
         return None, False
     count = args.integer(options[0])
     if count == args.MIN_INT:
-        raise replies.out_of_symmetric_range()
+        raise errors.out_of_symmetric_range()
     if len(options) == 1:
         return count, False
     if len(options) > 2 or not with_what or options[1].upper() != with_what:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     if not -HALF <= count <= HALF:
-        raise replies.out_of_range()
+        raise errors.out_of_range()
     return count, True
 
 
 def limit(text: bytes) -> int:
     """The value of LIMIT (SINTERCARD, ZINTERCARD); 0 is no limit."""
-    return args.integer(text, 0, error=lambda: replies.negative_option("LIMIT"))
+    return args.integer(text, 0, error=lambda: errors.negative_option("LIMIT"))

@@ -16,7 +16,7 @@ from os import urandom
 from typing import Final
 
 import store_pulsards.engine.commands  # noqa: F401  (fills the table)
-from store_pulsards.engine import blocking, replies, table
+from store_pulsards.engine import blocking, errors, table
 from store_pulsards.engine.blocking import Blocked
 from store_pulsards.engine.config import EVENT_CLASS, Config
 from store_pulsards.engine.context import Context
@@ -319,7 +319,7 @@ class Engine:
         except ErrorReply as error:
             if spec is not None and spec.name == "exec":
                 session.context.discard()
-                raise replies.aborted_because(error) from None
+                raise errors.aborted_because(error) from None
             if session.queued is not None:
                 session.queued.failed = True
             if spec is not None and session.gate & OBSERVED:
@@ -335,20 +335,20 @@ class Engine:
     def _check(self, session: Session, spec: CommandSpec | None, args: Sequence[bytes]) -> CommandSpec:
         """The command or subcommand, when this client may run it now."""
         if session.gate & UNAUTHENTICATED and (spec is None or NO_AUTH not in spec.flags):
-            raise replies.no_auth()
+            raise errors.no_auth()
         if spec is None:
-            raise replies.unknown_command(args)
+            raise errors.unknown_command(args)
         if spec.subcommands and len(args) > 1:
             subcommand = spec.subcommands.get(args[1].upper())
             if subcommand is None:
-                raise replies.unknown_subcommand(spec.name, args[1])
+                raise errors.unknown_subcommand(spec.name, args[1])
             spec = subcommand
         if not spec.accepts(len(args)):
-            raise replies.wrong_arity(spec.name)
+            raise errors.wrong_arity(spec.name)
         if session.queued is not None and NO_MULTI in spec.flags:
-            raise replies.not_in_transaction(spec.name)
+            raise errors.not_in_transaction(spec.name)
         if session.gate & SUBSCRIBER and spec.name not in RUNS_WHILE_SUBSCRIBED:
-            raise replies.not_while_subscribed(spec.name)
+            raise errors.not_while_subscribed(spec.name)
         return spec
 
     def _postpone(self, session: Session, args: Sequence[bytes]) -> Reply:

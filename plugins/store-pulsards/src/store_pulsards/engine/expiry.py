@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 
 # Unit (ms), and whether it counts from now.
@@ -32,12 +32,12 @@ def deadline(ctx: Context, unit: bytes, value: bytes, command: str, *, positive:
     factor, relative = UNITS[unit]
     number = args.integer(value)
     if positive and number <= 0:
-        raise replies.invalid_expire(command)
+        raise errors.invalid_expire(command)
     when = number * factor
     if not args.MIN_INT <= when <= args.MAX_INT:
-        raise replies.invalid_expire(command)
+        raise errors.invalid_expire(command)
     if relative:
         when += ctx.now
     if when > args.MAX_INT:
-        raise replies.invalid_expire(command)
+        raise errors.invalid_expire(command)
     return when

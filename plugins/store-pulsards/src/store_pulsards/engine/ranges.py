@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.sorted_set import SortedSet
 
 Span: TypeAlias = Callable[[SortedSet], tuple[int, int]]
@@ -67,7 +67,7 @@ def _bound(number: bytes) -> float:
     """A bound as ``strtod`` reads it: no characters are 0, and what no double can hold is infinite."""
     if not number:
         return 0.0
-    return float(number) if _DIGITS.fullmatch(number) else args.real(number, replies.bound_not_a_float)
+    return float(number) if _DIGITS.fullmatch(number) else args.real(number, errors.bound_not_a_float)
 
 
 def _member_position(text: bytes, *, upper: bool) -> Position:
@@ -76,7 +76,7 @@ def _member_position(text: bytes, *, upper: bool) -> Position:
     if text == b"+":
         return len
     if text[:1] not in (b"(", b"["):
-        raise replies.bound_not_a_string()
+        raise errors.bound_not_a_string()
     exclusive, member = text[:1] == b"(", text[1:]
     if exclusive is upper:
         return lambda value: value.from_member(member)

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from math import inf
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.shards import COUNT, SHARD_BITS, Shards
 
 CURSOR_BITS: Final = 48  # a cursor that JavaScript's numbers can hold
@@ -27,10 +27,10 @@ KEPT: Final = 16  # scans under way
 def cursor(text: bytes) -> int:
     """The cursor that a client gives."""
     if not text.isdigit() or len(text) > 20:
-        raise replies.invalid_cursor()
+        raise errors.invalid_cursor()
     number = int(text)
     if number >= 2**64:
-        raise replies.invalid_cursor()
+        raise errors.invalid_cursor()
     return number
 
 
@@ -38,7 +38,7 @@ def count(text: bytes) -> int:
     """The value of COUNT."""
     number = args.integer(text)
     if number < 1:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return number
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from store_pulsards.engine import replies
+from store_pulsards.engine import errors
 
 ZERO: Final = 0
 LAST: Final = 2**128 - 1
@@ -39,7 +39,7 @@ def parse(text: bytes, missing: int = 0) -> int:
         missing: The sequence number where there is none.
     """
     if len(text) > _LONGEST:
-        raise replies.invalid_stream_id()
+        raise errors.invalid_stream_id()
     head, dash, tail = text.partition(b"-")
     if head.isdigit() and (tail.isdigit() or not dash):
         milliseconds, sequence = int(head), int(tail) if dash else missing
@@ -72,7 +72,7 @@ def parse_start(text: bytes) -> int:
         return parse_bound(text)
     number = parse(text[1:])
     if number == LAST:
-        raise replies.invalid_interval("start")
+        raise errors.invalid_interval("start")
     return number + 1
 
 
@@ -82,7 +82,7 @@ def parse_end(text: bytes) -> int:
         return parse_bound(text, SEQUENCE)
     number = parse(text[1:], SEQUENCE)
     if number == ZERO:
-        raise replies.invalid_interval("end")
+        raise errors.invalid_interval("end")
     return number - 1
 
 
@@ -90,8 +90,8 @@ def _unsigned(text: bytes) -> int:
     """A number as C's ``strtoull`` reads it: a minus counts down from the greatest, unless it is a canonical number."""
     match = _UNSIGNED.fullmatch(text)
     if match is None or _CANONICAL_NEGATIVE.fullmatch(text):
-        raise replies.invalid_stream_id()
+        raise errors.invalid_stream_id()
     number = int(match[2])
     if number > SEQUENCE:
-        raise replies.invalid_stream_id()
+        raise errors.invalid_stream_id()
     return -number & SEQUENCE if match[1] == b"-" else number

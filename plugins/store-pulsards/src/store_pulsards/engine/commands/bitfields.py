@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.config import MAX_STRING
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import Reply
@@ -105,7 +105,7 @@ def bitfield_ro(ctx: Context, key: bytes, *subcommands: bytes) -> Reply:
     """Performs arbitrary read-only bitfield integer operations on strings."""
     fields = _parse(subcommands)
     if any(field.name != b"GET" for field in fields):
-        raise replies.bitfield_read_only()
+        raise errors.bitfield_read_only()
     return _read(ctx, key, fields)
 
 
@@ -133,14 +133,14 @@ def _parse(words: Sequence[bytes]) -> list[Field]:
         if name == b"OVERFLOW" and left:
             overflow = words[index + 1].upper()
             if overflow not in OVERFLOWS:
-                raise replies.bitfield_overflow()
+                raise errors.bitfield_overflow()
             index += 2
         elif name in ARGUMENTS and left >= ARGUMENTS[name]:
             end = index + 1 + ARGUMENTS[name]
             fields.append(_field(name, words[index + 1 : end], overflow))
             index = end
         else:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
     return fields
 
 
@@ -155,14 +155,14 @@ def _type(text: bytes) -> tuple[bool, int]:
     """Whether it is signed, and how many bits it has: ``i16``, ``u8``."""
     signed = text[:1] == b"i"
     if not signed and text[:1] != b"u":
-        raise replies.bitfield_type()
-    return signed, args.integer(text[1:], 1, 64 if signed else 63, replies.bitfield_type)
+        raise errors.bitfield_type()
+    return signed, args.integer(text[1:], 1, 64 if signed else 63, errors.bitfield_type)
 
 
 def _offset(text: bytes, bits: int) -> int:
     """The first bit; ``#3`` counts in whole fields."""
     counted = text[:1] == b"#"
-    offset = args.integer(text[counted:], error=replies.bit_offset) * (bits if counted else 1)
+    offset = args.integer(text[counted:], error=errors.bit_offset) * (bits if counted else 1)
     if not 0 <= offset < MAX_STRING * 8:
-        raise replies.bit_offset()
+        raise errors.bit_offset()
     return offset

@@ -10,7 +10,7 @@ from functools import reduce
 from operator import and_, or_, xor
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.config import MAX_STRING
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import Reply
@@ -25,7 +25,7 @@ INVERTED: Final = bytes(range(255, -1, -1))
 
 def _offset(text: bytes) -> tuple[int, int]:
     """Index of the byte, and how far its bit is shifted."""
-    offset = args.integer(text, 0, MAX_STRING * 8 - 1, replies.bit_offset)
+    offset = args.integer(text, 0, MAX_STRING * 8 - 1, errors.bit_offset)
     return offset >> 3, 7 - (offset & 7)
 
 
@@ -42,7 +42,7 @@ def setbit(ctx: Context, key: bytes, offset: bytes, bit: bytes) -> Reply:
     """Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist."""
     index, shift = _offset(offset)
     if bit not in (b"0", b"1"):
-        raise replies.bit_value()
+        raise errors.bit_value()
     value = ctx.lookup(key, bytes)
     changed = bytearray((value or b"").ljust(index + 1, b"\0"))
     old = changed[index] >> shift & 1
@@ -57,7 +57,7 @@ def setbit(ctx: Context, key: bytes, offset: bytes, bit: bytes) -> Reply:
 def bitcount(ctx: Context, key: bytes, *options: bytes) -> Reply:
     """Counts the number of set bits (population counting) in a string."""
     if len(options) > 3:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     bounds = [args.integer(bound) for bound in options[:2]]
     scale = _unit(options[2:])
     value = ctx.lookup(key, bytes) or b""
@@ -79,7 +79,7 @@ def _unit(option: Sequence[bytes]) -> int:
         return 1
     scale = UNITS.get(option[0].upper())
     if scale is None:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return scale
 
 
@@ -97,9 +97,9 @@ def bitpos(ctx: Context, key: bytes, wanted: bytes, *options: bytes) -> Reply:
     """Finds the first set (1) or clear (0) bit in a string."""
     bit = args.integer(wanted)
     if bit not in (0, 1):
-        raise replies.bit_is_not_one()
+        raise errors.bit_is_not_one()
     if len(options) > 3:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     bounds = [args.integer(bound) for bound in options[:1]]
     scale = _unit(options[2:])
     bounds += [args.integer(bound) for bound in options[1:2]]
@@ -148,9 +148,9 @@ def bitop(ctx: Context, operation: bytes, destination: bytes, *keys: bytes) -> R
     """Performs bitwise operations on multiple strings, and stores the result."""
     name = operation.upper()
     if name != b"NOT" and name not in OPERATIONS:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     if name == b"NOT" and len(keys) != 1:
-        raise replies.bitop_not()
+        raise errors.bitop_not()
     values = [ctx.lookup(key, bytes) or b"" for key in keys]
     result = values[0].translate(INVERTED) if name == b"NOT" else _combine(OPERATIONS[name], values)
     if result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from store_pulsards.engine import args, blocking, replies
+from store_pulsards.engine import args, blocking, errors
 from store_pulsards.engine.commands.connection import printable
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NO_REPLY, OK, ErrorReply, Reply, Verbatim
@@ -52,7 +52,7 @@ def setinfo(ctx: Context, attribute: bytes, value: bytes) -> Reply:
     elif wanted == b"lib-ver":
         ctx.session.lib_version = printable(value, wanted.decode())
     else:
-        raise replies.unrecognized_option(attribute)
+        raise errors.unrecognized_option(attribute)
     return OK
 
 
@@ -72,7 +72,7 @@ def no_touch(ctx: Context, switch: bytes) -> Reply:
 
 def _on_or_off(switch: bytes) -> bool:
     if switch.upper() not in (b"ON", b"OFF"):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return switch.upper() == b"ON"
 
 
@@ -82,7 +82,7 @@ def reply_(ctx: Context, mode: bytes) -> Reply:
     wanted = mode.upper()
     session = ctx.session
     if wanted not in (b"ON", b"OFF", b"SKIP"):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     if wanted == b"SKIP" and session.mute == b"OFF":
         return NO_REPLY
     session.mute = wanted
@@ -112,7 +112,7 @@ def kill(ctx: Context, *options: bytes) -> Reply:
         address = options[0].decode("utf-8", "replace")
         victims = [session for session in ctx.engine.sessions.values() if session.address == address]
         if not victims:
-            raise replies.no_such_client()
+            raise errors.no_such_client()
         _kill(ctx, victims[:1])
         return OK
     chosen, skip_me = _filters(ctx, options, skip_me=True)
@@ -147,7 +147,7 @@ def _filters(ctx: Context, options: tuple[bytes, ...], *, skip_me: bool) -> tupl
     while left:
         option = left.pop(0).upper()
         if not left:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
         if option in (b"ID", b"NOT-ID"):
             named = ids if option == b"ID" else others
             named.add(_client_id(left.pop(0)))
@@ -160,7 +160,7 @@ def _filters(ctx: Context, options: tuple[bytes, ...], *, skip_me: bool) -> tupl
         elif option.removeprefix(b"NOT-") in _NEGATED:
             filters.append(_negated(ctx, option, left.pop(0)))
         else:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
     if ids:
         filters.append(lambda session: session.id in ids)
     if others:
@@ -169,35 +169,35 @@ def _filters(ctx: Context, options: tuple[bytes, ...], *, skip_me: bool) -> tupl
 
 
 def _client_id(value: bytes) -> int:
-    number = args.integer(value, error=replies.syntax_error)
+    number = args.integer(value, error=errors.syntax_error)
     if number < 1:
-        raise replies.client_id_too_small()
+        raise errors.client_id_too_small()
     return number
 
 
 def _yes_or_no(value: bytes) -> bool:
     if value.upper() not in (b"YES", b"NO"):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return value.upper() == b"YES"
 
 
 def _seconds(what: str, value: bytes) -> int:
-    number = args.integer(value, error=lambda: replies.not_an_integer_here(what))
+    number = args.integer(value, error=lambda: errors.not_an_integer_here(what))
     if number < 1:
-        raise replies.not_positive(what)
+        raise errors.not_positive(what)
     return number
 
 
 def _by_type(ctx: Context, value: bytes) -> Filter:
     wanted = value.upper()
     if wanted not in CLIENT_TYPES:
-        raise replies.unknown_client_type(value)
+        raise errors.unknown_client_type(value)
     return lambda session: wanted == (b"PUBSUB" if session.subscribed else b"NORMAL")
 
 
 def _by_user(ctx: Context, value: bytes) -> Filter:
     if value != b"default":
-        raise replies.no_such_user(value)
+        raise errors.no_such_user(value)
     return lambda session: True
 
 
@@ -213,9 +213,9 @@ def _by_idle(ctx: Context, value: bytes) -> Filter:
 
 def _by_database(ctx: Context, value: bytes) -> Filter:
     count = len(ctx.keyspace.databases)
-    number = args.integer(value, error=lambda: replies.not_an_integer_here("DB"))
+    number = args.integer(value, error=lambda: errors.not_an_integer_here("DB"))
     if not 0 <= number < count:
-        raise replies.client_database(count - 1)
+        raise errors.client_database(count - 1)
     return lambda session: session.context.db.index == number
 
 
@@ -226,13 +226,13 @@ def _by_ip(ctx: Context, value: bytes) -> Filter:
 def _by_flags(ctx: Context, value: bytes) -> Filter:
     wanted = value.decode("utf-8", "replace")
     if set(wanted) - KNOWN_FLAGS:
-        raise replies.unknown_client_flags("flags", value)
+        raise errors.unknown_client_flags("flags", value)
     return lambda session: set(wanted) <= set(_flags(session))
 
 
 def _by_capability(ctx: Context, value: bytes) -> Filter:
     if set(value) - set(b"r"):
-        raise replies.unknown_client_flags("capa", value)
+        raise errors.unknown_client_flags("capa", value)
     return lambda session: set(value) <= set(session.capabilities)
 
 
@@ -241,7 +241,7 @@ def _negated(ctx: Context, option: bytes, value: bytes) -> Filter:
     try:
         applies = _FILTERS[option.removeprefix(b"NOT-")](ctx, value)
     except ErrorReply as error:
-        raise replies.of_negated(error, option) from None
+        raise errors.of_negated(error, option) from None
     return lambda session: not applies(session)
 
 
@@ -314,11 +314,11 @@ def unblock(ctx: Context, number: bytes, *reason: bytes) -> Reply:
     """Unblocks a client blocked by a blocking command from a different connection."""
     how = reason[0].upper() if len(reason) == 1 else b"" if reason else b"TIMEOUT"
     if how not in (b"TIMEOUT", b"ERROR"):
-        raise replies.unblock_reason()
+        raise errors.unblock_reason()
     session = ctx.engine.sessions.get(args.integer(number))
     if session is None or session.blocked is None or session.blocked.postponed:
         return 0
-    blocking.release(session, session.blocked.overdue() if how == b"TIMEOUT" else replies.unblocked())
+    blocking.release(session, session.blocked.overdue() if how == b"TIMEOUT" else errors.unblocked())
     return 1
 
 
@@ -327,10 +327,10 @@ def pause(ctx: Context, milliseconds: bytes, *mode: bytes) -> Reply:
     """Suspends commands processing."""
     what = mode[0].upper() if len(mode) == 1 else b"" if mode else b"ALL"
     if what not in (b"WRITE", b"ALL"):
-        raise replies.pause_mode()
-    duration = args.integer(milliseconds, error=lambda: replies.not_an_integer_here("timeout"))
+        raise errors.pause_mode()
+    duration = args.integer(milliseconds, error=lambda: errors.not_an_integer_here("timeout"))
     if duration < 0:
-        raise replies.timeout_negative()
+        raise errors.timeout_negative()
     engine = ctx.engine
     engine.pause.until = max(engine.pause.until, ctx.keyspace.clock() + duration / 1000)
     engine.pause.only_writes = what == b"WRITE"

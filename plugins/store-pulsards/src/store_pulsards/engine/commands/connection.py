@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import OK, PONG, Reply, Status
 from store_pulsards.engine.table import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, family
@@ -25,7 +25,7 @@ UNTRUSTED = NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY
 def ping(ctx: Context, *message: bytes) -> Reply:
     """Returns the server's liveliness response."""
     if len(message) > 1:
-        raise replies.wrong_arity("ping")
+        raise errors.wrong_arity("ping")
     session = ctx.session
     if session.resp == 2 and session.subscribed:
         return [b"pong", message[0] if message else b""]
@@ -49,9 +49,9 @@ def select(ctx: Context, index: bytes) -> Reply:
 def auth(ctx: Context, *credentials: bytes) -> Reply:
     """Authenticates the connection."""
     if len(credentials) > 2:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     if len(credentials) == 1 and not ctx.engine.config.password:
-        raise replies.no_password_set()
+        raise errors.no_password_set()
     user = credentials[0] if len(credentials) == 2 else b"default"
     _authenticate(ctx, user, credentials[-1])
     return OK
@@ -61,7 +61,7 @@ def _authenticate(ctx: Context, user: bytes, password: bytes) -> None:
     """Let the client in; where no password is set, any will do."""
     expected = ctx.engine.config.password
     if user != b"default" or (expected and not hmac.compare_digest(expected, password)):
-        raise replies.wrong_password()
+        raise errors.wrong_password()
     ctx.session.authenticated = True
     ctx.session.regate()
 
@@ -72,14 +72,14 @@ def hello(ctx: Context, *request: bytes) -> Reply:
     session = ctx.session
     resp = session.resp
     if request:
-        resp = args.integer(request[0], error=lambda: replies.not_an_integer_here("Protocol version"))
+        resp = args.integer(request[0], error=lambda: errors.not_an_integer_here("Protocol version"))
         if resp not in (2, 3):
-            raise replies.unsupported_protocol()
+            raise errors.unsupported_protocol()
     credentials, name = _hello_options(request[1:])
     if credentials is not None:
         _authenticate(ctx, *credentials)
     if not session.authenticated:
-        raise replies.hello_needs_auth()
+        raise errors.hello_needs_auth()
     if name is not None:
         session.name = printable(name, "Client names")
     session.resp = resp
@@ -107,14 +107,14 @@ def _hello_options(request: Sequence[bytes]) -> tuple[tuple[bytes, bytes] | None
         elif option.upper() == b"SETNAME" and left:
             name = left.pop(0)
         else:
-            raise replies.hello_option(option)
+            raise errors.hello_option(option)
     return credentials, name
 
 
 def printable(text: bytes, what: str) -> bytes:
     """The text, when it may stand in a line of CLIENT LIST."""
     if any(not ord("!") <= char <= ord("~") for char in text):
-        raise replies.special_characters(what)
+        raise errors.special_characters(what)
     return text
 
 

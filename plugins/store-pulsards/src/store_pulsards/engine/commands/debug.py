@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from store_pulsards.engine import args, digest, replies
+from store_pulsards.engine import args, digest, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import TYPES
 from store_pulsards.engine.replies import (
@@ -40,7 +40,7 @@ def debug(ctx: Context, subcommand: bytes, *rest: bytes) -> Reply:
     """A container for debugging commands."""
     least, most, handler = _SUBCOMMANDS.get(subcommand.upper(), (1, 0, _help))
     if not least <= len(rest) <= most:
-        raise replies.WrongSubcommand("DEBUG")
+        raise errors.WrongSubcommand("DEBUG")
     return handler(ctx, *rest)
 
 
@@ -54,7 +54,7 @@ def _sleep(ctx: Context, seconds: bytes) -> Reply:
 def _object(ctx: Context, key: bytes, *_: bytes) -> Reply:
     value = ctx.db.data.get(key)
     if value is None:
-        raise replies.no_such_key()
+        raise errors.no_such_key()
     encoding = TYPES[type(value)].encoding(value)
     return Status(
         b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0"
@@ -80,11 +80,11 @@ def _digest_value(ctx: Context, *keys: bytes) -> Reply:
 
 
 def _error(ctx: Context, message: bytes) -> Reply:
-    raise ErrorReply(replies.show(message))
+    raise ErrorReply(errors.show(message))
 
 
 def _log(ctx: Context, message: bytes) -> Reply:
-    log.warning("DEBUG LOG: %s", replies.show(message))
+    log.warning("DEBUG LOG: %s", errors.show(message))
     return OK
 
 
@@ -98,7 +98,7 @@ def _packed_threshold(ctx: Context, size: bytes) -> Reply:
     """Checked as in Valkey; there are no packed nodes here whose size it could bound."""
     parsed = _MEMORY.fullmatch(size)
     if parsed is None or int(parsed[1]) * _UNITS[parsed[2].lower()] > 2**32 - 1:
-        raise replies.packed_threshold()
+        raise errors.packed_threshold()
     return OK
 
 
@@ -118,17 +118,17 @@ def _populate(ctx: Context, count: bytes, prefix: bytes = b"key", size: bytes = 
 
 
 def _positive(text: bytes) -> int:
-    return args.integer(text, 0, error=replies.must_be_positive)
+    return args.integer(text, 0, error=errors.must_be_positive)
 
 
 def _protocol(ctx: Context, kind: bytes) -> Reply:
     wanted = kind.lower()
     if wanted == b"push":
         if ctx.session.resp < 3:
-            raise replies.not_in_resp2()
+            raise errors.not_in_resp2()
         return Many([Push([b"server-cpu-usage", 42]), b"Some real reply following the push reply"])
     if wanted not in _SAMPLES:
-        raise replies.debug_protocol()
+        raise errors.debug_protocol()
     return _SAMPLES[wanted]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.rdb import payload
 from store_pulsards.engine.rdb.errors import PayloadError, RdbError
@@ -37,10 +37,10 @@ def restore(ctx: Context, key: bytes, ttl: bytes, serialized: bytes, *options: b
     """Creates a key from the serialized representation of a value."""
     given = _options(options)
     if b"REPLACE" not in given and ctx.lookup_any(key) is not None:
-        raise replies.busy_key()
+        raise errors.busy_key()
     time = args.integer(ttl)
     if time < 0:
-        raise replies.negative_ttl()
+        raise errors.negative_ttl()
     value = _load(serialized)
     deleted = b"REPLACE" in given and ctx.delete(key)
     when = time if b"ABSTTL" in given or not time else time + ctx.now
@@ -59,28 +59,28 @@ def _load(serialized: bytes) -> Any:
     try:
         return payload.load(serialized)
     except PayloadError:
-        raise replies.bad_payload() from None
+        raise errors.bad_payload() from None
     except RdbError:
-        raise replies.bad_data_format() from None
+        raise errors.bad_data_format() from None
 
 
 def _options(options: Sequence[bytes]) -> dict[bytes, Any]:
     """IDLETIME and FREQ are checked, and told nobody: no time of access is kept."""
     given = args.options(options, RESTORE_FLAGS, {b"IDLETIME": _idle_time, b"FREQ": _frequency})
     if given.keys() >= {b"IDLETIME", b"FREQ"}:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return given
 
 
 def _idle_time(text: bytes) -> int:
     seconds = args.integer(text)
     if seconds < 0:
-        raise replies.invalid_idle_time()
+        raise errors.invalid_idle_time()
     return seconds
 
 
 def _frequency(text: bytes) -> int:
     frequency = args.integer(text)
     if not 0 <= frequency <= 255:
-        raise replies.invalid_frequency()
+        raise errors.invalid_frequency()
     return frequency

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from store_pulsards.engine import args, replies, scan
+from store_pulsards.engine import args, errors, scan
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.glob import compile_glob
 
@@ -37,7 +37,7 @@ def scan_page(
     given = args.options(options, FLAGS.keys(), {b"MATCH": compile_glob, b"COUNT": scan.count})
     for other, owner in FLAGS.items():
         if other in given and other != flag:
-            raise replies.scan_option_of_another(other.decode(), owner)
+            raise errors.scan_option_of_another(other.decode(), owner)
     if at_once:
         cursor, found = 0, list(collection)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import Final
 
-from store_pulsards.engine import replies
+from store_pulsards.engine import errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.expiry import deadline
 from store_pulsards.engine.replies import Reply
@@ -54,12 +54,12 @@ def conditions(options: Sequence[bytes]) -> frozenset[bytes]:
     """NX, XX, GT and LT as a client gives them."""
     for option in options:
         if option.upper() not in CONDITIONS:
-            raise replies.unsupported_option(option)
+            raise errors.unsupported_option(option)
     given = frozenset(option.upper() for option in options)
     if b"NX" in given and len(given) > 1:
-        raise replies.expire_nx_with_others()
+        raise errors.expire_nx_with_others()
     if {b"GT", b"LT"} <= given:
-        raise replies.expire_gt_with_lt()
+        raise errors.expire_gt_with_lt()
     return given
 
 

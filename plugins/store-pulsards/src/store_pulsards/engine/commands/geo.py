@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from store_pulsards.engine import args, geohash, replies
+from store_pulsards.engine import args, errors, geohash
 from store_pulsards.engine.commands.sorted_sets import zadd
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.geohash import Place
@@ -27,7 +27,7 @@ def place(longitude: bytes, latitude: bytes) -> Place:
     """Coordinates as a client writes them."""
     found = args.real(longitude), args.real(latitude)
     if not geohash.is_place(*found):
-        raise replies.invalid_place(*found)
+        raise errors.invalid_place(*found)
     return found
 
 
@@ -35,7 +35,7 @@ def metres(unit: bytes) -> float:
     """How many metres a unit has."""
     factor = METRES.get(unit.upper())
     if factor is None:
-        raise replies.unsupported_unit()
+        raise errors.unsupported_unit()
     return factor
 
 
@@ -55,7 +55,7 @@ def geoadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
     """Adds one or more members to a geospatial index. The key is created if it doesn't exist."""
     options, words = _split_options(rest)
     if len(words) % 3 or {b"NX", b"XX"} <= {option.upper() for option in options}:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     pairs: list[bytes] = []
     for index in range(0, len(words), 3):
         score = geohash.encode(place(words[index], words[index + 1]))
@@ -95,7 +95,7 @@ def geohash_(ctx: Context, key: bytes, *members: bytes) -> Reply:
 def geodist(ctx: Context, key: bytes, one: bytes, other: bytes, *unit: bytes) -> Reply:
     """Returns the distance between two members of a geospatial index."""
     if len(unit) > 1:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     factor = metres(unit[0]) if unit else 1.0
     start, end = places(ctx, key, (one, other))
     if start is None or end is None:

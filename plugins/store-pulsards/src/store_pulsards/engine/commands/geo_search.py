@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from store_pulsards.engine import args, geohash, replies
+from store_pulsards.engine import args, errors, geohash
 from store_pulsards.engine.commands.geo import metres, place, show_distance, show_place
 from store_pulsards.engine.commands.sorted_sets_ranges import store
 from store_pulsards.engine.context import Context
@@ -84,7 +84,7 @@ class Search:
             return 0.0, 0.0
         score = self._value.scores.get(member)
         if score is None:
-            raise replies.no_such_member(member)
+            raise errors.no_such_member(member)
         return geohash.decode(score)
 
     def parse(self, words: Sequence[bytes], options: dict[bytes, tuple[int, _Parser]]) -> None:
@@ -100,24 +100,24 @@ class Search:
             else:
                 least, parser = options.get(name, (len(words), _refuse))
                 if index + least > len(words) or self._given & EXCLUDED.get(name, frozenset()):
-                    raise replies.syntax_error()
+                    raise errors.syntax_error()
                 index += parser(self, words[index:])
         if self.destination is not None and self.flags & SHOWING:
-            raise replies.stored_and_shown(
+            raise errors.stored_and_shown(
                 "GEOSEARCHSTORE" if self._name == "GEOSEARCHSTORE" else "STORE option in GEORADIUS"
             )
 
     def check_shape(self) -> None:
         """GEOSEARCH has to be told where and how far."""
         if not self._given & {b"FROMMEMBER", b"FROMLONLAT", b"BYPOLYGON"}:
-            raise replies.no_centre(self._name)
+            raise errors.no_centre(self._name)
         if not self._given & {b"BYRADIUS", b"BYBOX", b"BYPOLYGON"}:
-            raise replies.no_shape(self._name)
+            raise errors.no_shape(self._name)
 
     def _by_count(self, words: Sequence[bytes]) -> int:
         self.count = args.integer(words[0])
         if self.count <= 0:
-            raise replies.geo_count()
+            raise errors.geo_count()
         return 1
 
     def _store(self, words: Sequence[bytes]) -> int:
@@ -143,28 +143,28 @@ class Search:
         return 2
 
     def _by_radius(self, words: Sequence[bytes]) -> int:
-        radius = args.real(words[0], replies.need_numeric("radius"))
+        radius = args.real(words[0], errors.need_numeric("radius"))
         if radius < 0:
-            raise replies.negative_radius()
+            raise errors.negative_radius()
         self.unit = metres(words[1])
         self._sides = (radius * self.unit,)
         self._given.add(b"BYRADIUS")
         return 2
 
     def _by_box(self, words: Sequence[bytes]) -> int:
-        width = args.real(words[0], replies.need_numeric("width"))
-        height = args.real(words[1], replies.need_numeric("height"))
+        width = args.real(words[0], errors.need_numeric("width"))
+        height = args.real(words[1], errors.need_numeric("height"))
         if width < 0 or height < 0:
-            raise replies.negative_side()
+            raise errors.negative_side()
         self.unit = metres(words[2])
         self._sides = (width * self.unit, height * self.unit)
         self._given.add(b"BYBOX")
         return 3
 
     def _by_polygon(self, words: Sequence[bytes]) -> int:
-        count = args.integer(words[0], -(2**31), 2**31 - 1, replies.number_of_vertices)
+        count = args.integer(words[0], -(2**31), 2**31 - 1, errors.number_of_vertices)
         if count < LEAST_CORNERS or len(words) - 1 < 2 * count:
-            raise replies.too_few_vertices()
+            raise errors.too_few_vertices()
         self.unit = 1.0
         self.shape = Polygon([place(*words[index : index + 2]) for index in range(1, 2 * count, 2)])
         self._given.add(b"BYPOLYGON")
@@ -173,7 +173,7 @@ class Search:
     def run(self, ctx: Context) -> Reply:
         """Search, and reply or store."""
         if b"ANY" in self.flags and not self.count:
-            raise replies.any_without_count()
+            raise errors.any_without_count()
         found = self._chosen()
         if self.destination is not None:
             scores = {each.member: each.distance / self.unit if self.store_distance else each.score for each in found}
@@ -232,7 +232,7 @@ def _distance(found: Found) -> float:
 
 
 def _refuse(search: Search, words: Sequence[bytes]) -> int:
-    raise replies.syntax_error()
+    raise errors.syntax_error()
 
 
 # Each option with the number of its arguments, at least, and what reads them and tells how many they were.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors, replies
 from store_pulsards.engine.commands.expire import allowed, conditions
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.expiry import EXPIRY_OPTIONS, deadline
@@ -42,7 +42,7 @@ def _fields(words: Sequence[bytes], error: Callable[[], replies.ErrorReply], eac
 def _only_fields(words: Sequence[bytes], error: Callable[[], replies.ErrorReply]) -> Sequence[bytes]:
     """``FIELDS count field …``, with nothing before."""
     if words[0].upper() != b"FIELDS":
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return _fields(words[1:], error)
 
 
@@ -51,7 +51,7 @@ def _split(words: Sequence[bytes]) -> int:
     for index, word in enumerate(words[:-1]):
         if word.upper() == b"FIELDS":
             return index
-    raise replies.numfields_mismatch()
+    raise errors.numfields_mismatch()
 
 
 def _volatile(ctx: Context, key: bytes, fields: dict[bytes, bytes]) -> VolatileHash:
@@ -76,7 +76,7 @@ def _drop_if_empty(ctx: Context, key: bytes, fields: dict[bytes, bytes]) -> None
 def _when(ctx: Context, unit: bytes, text: bytes, name: str) -> int:
     """A time (ms) as a client gives it; one that is over is a time, too, but no negative one."""
     if args.integer(text) < 0:
-        raise replies.invalid_expire(name)
+        raise errors.invalid_expire(name)
     return deadline(ctx, unit, text, name)
 
 
@@ -122,7 +122,7 @@ def _tell(ctx: Context, key: bytes, fields: dict[bytes, bytes], event: str, gone
 def _hexpire(ctx: Context, name: str, unit: bytes, key: bytes, time: bytes, words: Sequence[bytes]) -> Reply:
     at = _split(words)
     only = conditions(words[:at])
-    names = _fields(words[at + 1 :], replies.numfields_mismatch)
+    names = _fields(words[at + 1 :], errors.numfields_mismatch)
     return _set_expiry(ctx, key, names, _when(ctx, unit, time, name), only)
 
 
@@ -153,7 +153,7 @@ def hpexpireat(ctx: Context, key: bytes, timestamp: bytes, *words: bytes) -> Rep
 @command("HPERSIST", arity=-5, flags=WRITE | FAST, keys=FIRST, since="9.0.0")
 def hpersist(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Remove the existing expiration on a hash key's field(s)."""
-    names = _only_fields(words, replies.numfields_mismatch)
+    names = _only_fields(words, errors.numfields_mismatch)
     fields = ctx.lookup(key, dict) or {}
     found: list[int] = []
     for name in names:
@@ -168,7 +168,7 @@ def hpersist(ctx: Context, key: bytes, *words: bytes) -> Reply:
 
 def _times(ctx: Context, key: bytes, words: Sequence[bytes], since: int) -> list[int]:
     """When (ms after ``since``) fields are over; -1 for never, -2 for those that are not there."""
-    names = _only_fields(words, replies.syntax_error)
+    names = _only_fields(words, errors.syntax_error)
     fields = ctx.lookup(key, dict) or {}
     found: list[int] = []
     for name in names:
@@ -222,7 +222,7 @@ class Lifetime(NamedTuple):
 def _lifetime(words: Sequence[bytes], flags: frozenset[bytes]) -> Lifetime:
     given = args.options(words, flags, EXPIRY_OPTIONS)
     if len(given.keys() & LIFETIMES) > 1 or given.keys() >= {b"NX", b"XX"} or given.keys() >= {b"FNX", b"FXX"}:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return Lifetime(given, next((unit for unit in EXPIRY_OPTIONS if unit in given), b""))
 
 
@@ -231,7 +231,7 @@ def hgetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Gets the value of one or more fields of a given hash key, and optionally sets their expiration time or time-to-live (TTL)."""
     at = _split(words)
     lifetime = _lifetime(words[:at], HGETEX_FLAGS)
-    names = _fields(words[at + 1 :], replies.numfields_mismatch)
+    names = _fields(words[at + 1 :], errors.numfields_mismatch)
     fields = ctx.lookup(key, dict) or {}
     when = lifetime.when(ctx, "hgetex")
     over = when is not None and when <= ctx.now
@@ -256,7 +256,7 @@ def _count(found: Sequence[bytes | None]) -> int:
 @command("HGETDEL", arity=-5, flags=WRITE | FAST, keys=FIRST, access="RW access delete", since="9.1.0")
 def hgetdel(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Returns the values of one or more fields and deletes them from a hash."""
-    names = _only_fields(words, replies.numfields_mismatch)
+    names = _only_fields(words, errors.numfields_mismatch)
     fields = ctx.lookup(key, dict)
     if fields is None:
         return [None] * len(names)
@@ -270,7 +270,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Sets the value of one or more fields of a given hash key, and optionally sets their expiration time."""
     at = _split(words)
     lifetime = _lifetime(words[:at], HSETEX_FLAGS)
-    pairs = _fields(words[at + 1 :], replies.numfields_mismatch, 2)
+    pairs = _fields(words[at + 1 :], errors.numfields_mismatch, 2)
     fields = ctx.lookup(key, dict)
     when = lifetime.when(ctx, "hsetex")
     if not _may_set(lifetime.given.keys(), fields, pairs[::2]):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from random import choices, randrange, sample
 
-from store_pulsards.engine import args, counts, encodings, long_double, replies, scan
+from store_pulsards.engine import args, counts, encodings, errors, long_double, scan
 from store_pulsards.engine.commands.element_scan import scan_page
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
@@ -46,7 +46,7 @@ def hmset(ctx: Context, key: bytes, field: bytes, value: bytes, *more: bytes) ->
 
 def _assign(ctx: Context, name: str, key: bytes, field: bytes, value: bytes, more: Sequence[bytes]) -> int:
     if len(more) & 1:
-        raise replies.wrong_arity(name)
+        raise errors.wrong_arity(name)
     fields = ctx.lookup(key, dict)
     if fields is None:
         fields = {}
@@ -140,9 +140,9 @@ def hincrby(ctx: Context, key: bytes, field: bytes, increment: bytes) -> Reply:
     """Increments the integer value of a field in a hash by a number. Uses 0 as initial value if the field doesn't exist."""
     by = args.integer(increment)
     old = (ctx.lookup(key, dict) or {}).get(field, b"0")
-    number = args.integer(old, error=replies.hash_value_not_an_integer) + by
+    number = args.integer(old, error=errors.hash_value_not_an_integer) + by
     if not args.MIN_INT <= number <= args.MAX_INT:
-        raise replies.overflow()
+        raise errors.overflow()
     _store(ctx, key, field, b"%d" % number, "hincrby")
     return number
 
@@ -150,13 +150,13 @@ def hincrby(ctx: Context, key: bytes, field: bytes, increment: bytes) -> Reply:
 @command("HINCRBYFLOAT", arity=4, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW access update", since="2.6.0")
 def hincrbyfloat(ctx: Context, key: bytes, field: bytes, increment: bytes) -> Reply:
     """Increments the floating point value of a field by a number. Uses 0 as initial value if the field doesn't exist."""
-    by = long_double.parse(increment, replies.not_a_float)
+    by = long_double.parse(increment, errors.not_a_float)
     if isinstance(by, float):
-        raise replies.infinite_increment()
+        raise errors.infinite_increment()
     old = (ctx.lookup(key, dict) or {}).get(field, b"0")
-    number = long_double.add(long_double.parse(old, replies.hash_value_not_a_float), by)
+    number = long_double.add(long_double.parse(old, errors.hash_value_not_a_float), by)
     if isinstance(number, float):
-        raise replies.not_finite()
+        raise errors.not_finite()
     text = long_double.show(number)
     _store(ctx, key, field, text, "hincrbyfloat")
     return text

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Final
 
-from store_pulsards.engine import hyperloglog, replies
+from store_pulsards.engine import errors, hyperloglog
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.hyperloglog import HEADER, REGISTERS, CorruptedError
 from store_pulsards.engine.replies import OK, Reply, Status
@@ -29,13 +29,13 @@ def _whole() -> Iterator[None]:
     try:
         yield
     except CorruptedError:
-        raise replies.corrupted_hyperloglog() from None
+        raise errors.corrupted_hyperloglog() from None
 
 
 def _lookup(ctx: Context, key: bytes) -> bytes | None:
     value = ctx.lookup(key, bytes)
     if value is not None and not hyperloglog.is_valid(value):
-        raise replies.not_a_hyperloglog()
+        raise errors.not_a_hyperloglog()
     return value
 
 
@@ -116,14 +116,14 @@ def pfdebug(ctx: Context, subcommand: bytes, key: bytes) -> Reply:
     """Internal commands for debugging HyperLogLog values."""
     if subcommand.upper() == b"SIMD":
         if key.upper() not in (b"ON", b"OFF"):
-            raise replies.on_or_off()
+            raise errors.on_or_off()
         return Status(b"disabled")  # there is no vector code to be switched
     value = _lookup(ctx, key)
     if value is None:
-        raise replies.key_does_not_exist()
+        raise errors.key_does_not_exist()
     handler = _DEBUG.get(subcommand.upper())
     if handler is None:
-        raise replies.unknown_pfdebug(subcommand)
+        raise errors.unknown_pfdebug(subcommand)
     return handler(ctx, key, value)
 
 
@@ -134,7 +134,7 @@ def _getreg(ctx: Context, key: bytes, value: bytes) -> Reply:
 
 def _decode(ctx: Context, key: bytes, value: bytes) -> Reply:
     if hyperloglog.is_dense(value):
-        raise replies.hyperloglog_not_sparse()
+        raise errors.hyperloglog_not_sparse()
     shown = [
         b"v:%d,%d" % (register, length) if register else b"%c:%d" % (b"zZ"[size - 1], length)
         for size, register, length in hyperloglog.opcodes(value)
@@ -172,7 +172,7 @@ def pfselftest(ctx: Context) -> Reply:
         registers = bytearray(chance.choices(range(64), k=REGISTERS))
         packed = bytes(hyperloglog.DENSE_HEAD + hyperloglog.pack(registers))
         if hyperloglog.registers(packed) != registers:
-            raise replies.selftest_failed("registers are not those that were set")
+            raise errors.selftest_failed("registers are not those that were set")
     _test_estimates(chance.getrandbits(64), ctx.engine.config.hll_sparse_max_bytes)
     return OK
 
@@ -189,6 +189,6 @@ def _test_estimates(seed: int, limit: int) -> None:
         if count in (1, 10, 100, 1000, 10_000):
             found = hyperloglog.estimate(hyperloglog.registers(sparse))
             if found != hyperloglog.estimate(hyperloglog.registers(dense)):
-                raise replies.selftest_failed("dense/sparse disagree")
+                raise errors.selftest_failed("dense/sparse disagree")
             if abs(found - count) > 1 + 0.05 * count:
-                raise replies.selftest_failed(f"Too big error. card:{count} abserr:{abs(found - count)}")
+                raise errors.selftest_failed(f"Too big error. card:{count} abserr:{abs(found - count)}")

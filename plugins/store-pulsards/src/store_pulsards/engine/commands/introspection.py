@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from store_pulsards.engine import replies, table
+from store_pulsards.engine import errors, table
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.glob import compile_glob
 from store_pulsards.engine.replies import Reply, SetReply, Status
@@ -90,7 +90,7 @@ def _with_subcommands(specs: Sequence[CommandSpec]) -> list[CommandSpec]:
 
 def _filter(options: Sequence[bytes]) -> Callable[[CommandSpec], bool]:
     if len(options) != 3 or options[0].upper() != b"FILTERBY":
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     kind, value = options[1].upper(), options[2]
     if kind == b"PATTERN":
         matches = compile_glob(value.lower())
@@ -100,20 +100,20 @@ def _filter(options: Sequence[bytes]) -> Callable[[CommandSpec], bool]:
         return lambda spec: category in spec.acl
     if kind == b"MODULE":
         return lambda spec: False
-    raise replies.syntax_error()
+    raise errors.syntax_error()
 
 
 def _key_positions(words: Sequence[bytes]) -> tuple[CommandSpec, list[int]]:
     spec = table.resolve(words)
     if spec is None:
-        raise replies.invalid_command()
+        raise errors.invalid_command()
     if not spec.keys:
-        raise replies.no_key_arguments()
+        raise errors.no_key_arguments()
     if not spec.accepts(len(words)):
-        raise replies.invalid_argument_count()
+        raise errors.invalid_argument_count()
     positions = table.find_keys(spec, words)
     if not positions or any(position >= len(words) for position in positions):
-        raise replies.invalid_arguments()
+        raise errors.invalid_arguments()
     return spec, positions
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from store_pulsards.engine import args, replies, scan
+from store_pulsards.engine import args, errors, scan
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.glob import compile_glob, plain_text
 from store_pulsards.engine.keyspace import TYPES, Database, Value
@@ -113,7 +113,7 @@ def scan_(ctx: Context, cursor: bytes, *options: bytes) -> Reply:
 def _type_name(name: bytes) -> bytes:
     wanted = name.lower()
     if wanted not in {kind.name for kind in TYPES.values()}:
-        raise replies.unknown_type(name)
+        raise errors.unknown_type(name)
     return wanted
 
 
@@ -126,7 +126,7 @@ def rename(ctx: Context, key: bytes, target: bytes) -> Reply:
     """Renames a key and overwrites the destination."""
     value = ctx.lookup_any(key)
     if value is None:
-        raise replies.no_such_key()
+        raise errors.no_such_key()
     if key != target:
         _move(ctx, key, value, target)
     return OK
@@ -137,7 +137,7 @@ def renamenx(ctx: Context, key: bytes, target: bytes) -> Reply:
     """Renames a key only when the target key name doesn't exist."""
     value = ctx.lookup_any(key)
     if value is None:
-        raise replies.no_such_key()
+        raise errors.no_such_key()
     if key == target or ctx.lookup_any(target) is not None:
         return 0
     _move(ctx, key, value, target)
@@ -167,7 +167,7 @@ def copy(ctx: Context, key: bytes, target: bytes, *options: bytes) -> Reply:
     given = args.options(options, frozenset({b"REPLACE"}), {b"DB": ctx.database})
     db: Database = given.get(b"DB", ctx.db)
     if db is ctx.db and key == target:
-        raise replies.same_object()
+        raise errors.same_object()
     value = ctx.lookup_any(key)
     if value is None or (db.get(target) is not None and b"REPLACE" not in given):
         return 0
@@ -181,7 +181,7 @@ def move(ctx: Context, key: bytes, index: bytes) -> Reply:
     """Moves a key to another database."""
     db = ctx.database(index)
     if db is ctx.db:
-        raise replies.same_object()
+        raise errors.same_object()
     value = ctx.lookup_any(key)
     if value is None or db.get(key) is not None:
         return 0

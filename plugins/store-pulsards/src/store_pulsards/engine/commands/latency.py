@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store_pulsards.engine import replies, table
+from store_pulsards.engine import errors, table
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.latency import Spikes
 from store_pulsards.engine.replies import Reply, Verbatim
@@ -63,7 +63,7 @@ def graph(ctx: Context, event: bytes) -> Reply:
     """Returns a latency graph for an event."""
     spikes = ctx.engine.observation.events.get(event)
     if spikes is None:
-        raise replies.no_samples(event)
+        raise errors.no_samples(event)
     lengths = [length for _, length in spikes.samples]
     head = f"{event.decode()} - high {max(lengths)} ms, low {min(lengths)} ms (all time high {spikes.longest} ms)\n"
     return Verbatim(f"{head}{'-' * COLUMNS}\n{_bars(lengths[-COLUMNS:])}".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Final, TypeAlias
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import Reply
 from store_pulsards.engine.table import FIRST_TWO, READONLY, family
@@ -22,10 +22,10 @@ def lcs(ctx: Context, one: bytes, other: bytes, *options: bytes) -> Reply:
     """Finds the longest common substring."""
     values = [ctx.lookup_any(key) for key in (one, other)]
     if any(value is not None and type(value) is not bytes for value in values):
-        raise replies.lcs_types()
+        raise errors.lcs_types()
     given = args.options(options, _FLAGS, {b"MINMATCHLEN": args.integer})
     if b"LEN" in given and b"IDX" in given:
-        raise replies.lcs_len_and_idx()
+        raise errors.lcs_len_and_idx()
     first, second = (value or b"" for value in values)
     lengths = _lengths(first, second)
     if b"LEN" in given:

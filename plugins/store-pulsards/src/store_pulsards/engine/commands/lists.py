@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from store_pulsards.engine import args, encodings, replies
+from store_pulsards.engine import args, encodings, errors
 from store_pulsards.engine.commands.waiting import parse_mpop
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
@@ -99,8 +99,8 @@ def rpop(ctx: Context, key: bytes, *count: bytes) -> Reply:
 
 def _pop_several(ctx: Context, name: str, key: bytes, options: Sequence[bytes]) -> Reply:
     if len(options) > 1:
-        raise replies.wrong_arity(name)
-    count = args.integer(options[0], 0, error=replies.must_be_positive)
+        raise errors.wrong_arity(name)
+    count = args.integer(options[0], 0, error=errors.must_be_positive)
     value = ctx.lookup(key, deque)
     if value is None:
         return NULL_ARRAY
@@ -159,10 +159,10 @@ def lset(ctx: Context, key: bytes, index: bytes, element: bytes) -> Reply:
     """Sets the value of an element in a list by its index."""
     value = ctx.lookup(key, deque)
     if value is None:
-        raise replies.no_such_key()
+        raise errors.no_such_key()
     position = args.integer(index)
     if not -len(value) <= position < len(value):
-        raise replies.index_out_of_range()
+        raise errors.index_out_of_range()
     value[position] = element
     ctx.notify("lset", key)
     return OK
@@ -173,7 +173,7 @@ def linsert(ctx: Context, key: bytes, where: bytes, pivot: bytes, element: bytes
     """Inserts an element before or after another element in a list."""
     side = where.upper()
     if side not in (b"BEFORE", b"AFTER"):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     value = ctx.lookup(key, deque)
     if value is None:
         return 0
@@ -189,7 +189,7 @@ def lrem(ctx: Context, key: bytes, count: bytes, element: bytes) -> Reply:
     """Removes elements from a list. Deletes the list if the last element was removed."""
     number = args.integer(count)
     if number == args.MIN_INT:
-        raise replies.out_of_symmetric_range()
+        raise errors.out_of_symmetric_range()
     value = ctx.lookup(key, deque)
     if value is None:
         return 0
@@ -258,18 +258,18 @@ def _positions(value: Sequence[bytes], element: bytes, compared: int, *, backwar
 def _rank(text: bytes) -> int:
     rank = args.integer(text)
     if rank == args.MIN_INT:
-        raise replies.out_of_symmetric_range()
+        raise errors.out_of_symmetric_range()
     if rank == 0:
-        raise replies.rank_is_zero()
+        raise errors.rank_is_zero()
     return rank
 
 
 def _lpos_count(text: bytes) -> int:
-    return args.integer(text, 0, error=lambda: replies.negative_option("COUNT"))
+    return args.integer(text, 0, error=lambda: errors.negative_option("COUNT"))
 
 
 def _lpos_maxlen(text: bytes) -> int:
-    return args.integer(text, 0, error=lambda: replies.negative_option("MAXLEN"))
+    return args.integer(text, 0, error=lambda: errors.negative_option("MAXLEN"))
 
 
 @command("LMOVE", arity=5, flags=WRITE | DENYOOM, keys=(FIRST, SECOND), access=MOVE_ACCESS, since="6.2.0")
@@ -288,7 +288,7 @@ def is_left(where: bytes) -> bool:
     """Which end ``LEFT`` or ``RIGHT`` means."""
     side = where.upper()
     if side not in (b"LEFT", b"RIGHT"):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return side == b"LEFT"
 
 

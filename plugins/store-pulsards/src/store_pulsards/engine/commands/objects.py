@@ -13,7 +13,7 @@ from pathlib import Path
 from sys import getsizeof
 from typing import Any
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import TYPES, Database
 from store_pulsards.engine.replies import OK, Reply, Verbatim
@@ -50,7 +50,7 @@ def freq(ctx: Context, key: bytes) -> Reply:
     """Returns the logarithmic access frequency counter of an object."""
     if ctx.lookup_any(key) is None:
         return None
-    raise replies.no_frequency()
+    raise errors.no_frequency()
 
 
 memory = family("server")
@@ -62,7 +62,7 @@ def usage(ctx: Context, key: bytes, *options: bytes) -> Reply:
     """Estimates the memory usage of a key."""
     samples = args.options(options, values={b"SAMPLES": args.integer}).get(b"SAMPLES", 5)
     if samples < 0:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     value = ctx.lookup_any(key)
     if value is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.commandlog import CommandLog
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NO_REPLY, OK, Reply
@@ -21,7 +21,7 @@ USUAL_COUNT = 10
 def monitor(ctx: Context) -> Reply:
     """Listens for all requests received by the server in real-time."""
     if ctx.in_exec:
-        raise replies.monitor_in_transaction()
+        raise errors.monitor_in_transaction()
     if ctx.session.monitoring:
         return NO_REPLY
     ctx.session.monitoring = True
@@ -37,7 +37,7 @@ command.container("SLOWLOG", "A container for slow log commands.", since="2.2.12
 def slowlog_get(ctx: Context, *count: bytes) -> Reply:
     """Returns the slow log's entries."""
     if len(count) > 1:
-        raise replies.WrongSubcommand("SLOWLOG")
+        raise errors.WrongSubcommand("SLOWLOG")
     return ctx.engine.observation.slow.latest(_count(count[0]) if count else USUAL_COUNT)
 
 
@@ -78,7 +78,7 @@ def commandlog_reset(ctx: Context, kind: bytes) -> Reply:
 
 
 def _count(value: bytes) -> int:
-    return args.integer(value, -1, error=replies.log_count)
+    return args.integer(value, -1, error=errors.log_count)
 
 
 def _log(ctx: Context, kind: bytes) -> CommandLog:
@@ -90,5 +90,5 @@ def _log(ctx: Context, kind: bytes) -> CommandLog:
     }
     log = logs.get(kind.lower())
     if log is None:
-        raise replies.log_type()
+        raise errors.log_type()
     return log

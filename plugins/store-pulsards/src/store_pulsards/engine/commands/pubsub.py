@@ -6,7 +6,7 @@ then. A client that speaks RESP2 and is subscribed may do little else; the engin
 
 from __future__ import annotations
 
-from store_pulsards.engine import pubsub, replies
+from store_pulsards.engine import errors, pubsub
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.glob import compile_glob
 from store_pulsards.engine.pubsub import Subscribers
@@ -116,7 +116,7 @@ def shardchannels(ctx: Context, *pattern: bytes) -> Reply:
 
 def _active(subcommand: str, everybody: Subscribers, pattern: tuple[bytes, ...]) -> Reply:
     if len(pattern) > 1:
-        raise replies.pubsub_arity(subcommand)
+        raise errors.pubsub_arity(subcommand)
     if not pattern:
         return list(everybody)
     return list(filter(compile_glob(pattern[0]), everybody))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors, replies
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import Reply
 from store_pulsards.engine.table import BLOCKING, family
@@ -32,31 +32,31 @@ def wait(ctx: Context, replicas: bytes, timeout: bytes) -> Reply:
 def waitaof(ctx: Context, local: bytes, replicas: bytes, timeout: bytes) -> Reply:
     """Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the primary and/or replicas."""
     own = _zero_or_one(local)
-    wanted = args.integer(replicas, 0, error=replies.must_be_positive)
+    wanted = args.integer(replicas, 0, error=errors.must_be_positive)
     seconds = _seconds(ctx, timeout)
     if own:
-        raise replies.no_append_only_file()
+        raise errors.no_append_only_file()
     return ctx.block((), seconds, _nothing, [0, 0]) if wanted else [0, 0]
 
 
 def _zero_or_one(text: bytes) -> int:
     number = args.integer(text)
     if number not in (0, 1):
-        raise replies.not_zero_or_one()
+        raise errors.not_zero_or_one()
     return number
 
 
 def _seconds(ctx: Context, milliseconds: bytes) -> float:
     time = args.integer(milliseconds, error=_bad_timeout)
     if time < 0:
-        raise replies.timeout_negative()
+        raise errors.timeout_negative()
     if time > args.MAX_INT - ctx.now:
-        raise replies.timeout_out_of_range()
+        raise errors.timeout_out_of_range()
     return time / 1000
 
 
 def _bad_timeout() -> replies.ErrorReply:
-    return replies.not_an_integer_here("timeout")
+    return errors.not_an_integer_here("timeout")
 
 
 def _nothing() -> None:

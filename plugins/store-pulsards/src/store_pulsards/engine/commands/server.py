@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.commands.connection import VERSION
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import Database
@@ -50,7 +50,7 @@ def flushall(ctx: Context, *mode: bytes) -> Reply:
 
 def _check_mode(mode: tuple[bytes, ...]) -> None:
     if len(mode) > 1 or (mode and mode[0].upper() not in (b"SYNC", b"ASYNC")):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
 
 
 @command("SWAPDB", arity=3, flags=WRITE | FAST, acl=("keyspace", "dangerous"), since="4.0.0")
@@ -64,9 +64,9 @@ def swapdb(ctx: Context, one: bytes, other: bytes) -> Reply:
 
 
 def _database(ctx: Context, index: bytes, which: str) -> Database:
-    number = args.integer(index, error=lambda: replies.invalid_database(which))
+    number = args.integer(index, error=lambda: errors.invalid_database(which))
     if not 0 <= number < len(ctx.keyspace.databases):
-        raise replies.database_out_of_range()
+        raise errors.database_out_of_range()
     return ctx.keyspace.databases[number]
 
 
@@ -117,7 +117,7 @@ def config_get(ctx: Context, *patterns: bytes) -> Reply:
 def config_set(ctx: Context, *pairs: bytes) -> Reply:
     """Sets configuration parameters in-flight."""
     if len(pairs) % 2:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     ctx.engine.config.set(list(zip(pairs[::2], pairs[1::2], strict=True)))
     return OK
 
@@ -125,7 +125,7 @@ def config_set(ctx: Context, *pairs: bytes) -> Reply:
 @command("CONFIG|REWRITE", arity=2, flags=ADMINISTRATION, since="2.8.0", tips=EVERY_NODE)
 def config_rewrite(ctx: Context) -> Reply:
     """Persists the effective configuration to file."""
-    raise replies.no_config_file()
+    raise errors.no_config_file()
 
 
 @command("CONFIG|RESETSTAT", arity=2, flags=ADMINISTRATION, since="2.0.0", tips=EVERY_NODE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from store_pulsards.engine import args, counts, encodings, replies, scan
+from store_pulsards.engine import args, counts, encodings, errors, scan
 from store_pulsards.engine.commands.element_scan import scan_page
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
@@ -209,9 +209,9 @@ def sdiffstore(ctx: Context, destination: bytes, *keys: bytes) -> Reply:
 @command("SINTERCARD", arity=-3, flags=READONLY, keys=numkeys(1), since="7.0.0")
 def sintercard(ctx: Context, count: bytes, *rest: bytes) -> Reply:
     """Returns the number of members of the intersect of multiple sets."""
-    number = args.integer(count, 1, error=replies.numkeys_not_positive)
+    number = args.integer(count, 1, error=errors.numkeys_not_positive)
     if number > len(rest):
-        raise replies.too_many_keys()
+        raise errors.too_many_keys()
     limit = args.options(rest[number:], values={b"LIMIT": counts.limit}).get(b"LIMIT", 0)
     size = len(_intersection(_sources(ctx, rest[:number])))
     return min(size, limit) if limit else size

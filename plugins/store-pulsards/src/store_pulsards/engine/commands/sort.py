@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import TYPES
 from store_pulsards.engine.replies import Reply
@@ -60,7 +60,7 @@ class Request:
             elif option == b"STORE" and left and may_store:
                 self.store = left.pop(0)
             else:
-                raise replies.syntax_error()
+                raise errors.syntax_error()
 
     @property
     def sorts(self) -> bool:
@@ -109,7 +109,7 @@ def _sorted(ctx: Context, key: bytes, request: Request) -> list[bytes | None]:
         return []
     kind = TYPES[type(value)]
     if kind.name not in SORTABLE:
-        raise replies.wrong_type()
+        raise errors.wrong_type()
     elements = [member for _, member in value] if kind.name == b"zset" else list(kind.elements(value))
     if request.sorts:
         elements = _in_order(ctx, elements, request)
@@ -141,7 +141,7 @@ def _text_rank(weight: bytes | None) -> tuple[bool, bytes]:
 
 
 def _number(weight: bytes | None) -> float:
-    return 0.0 if weight is None else args.real(weight, replies.sort_score)
+    return 0.0 if weight is None else args.real(weight, errors.sort_score)
 
 
 def _follow(ctx: Context, pattern: bytes, element: bytes) -> bytes | None:

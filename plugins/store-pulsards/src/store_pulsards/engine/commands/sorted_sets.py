@@ -11,7 +11,7 @@ from math import isnan
 from random import randrange, sample
 
 from store_pulsards.encoder import format_double
-from store_pulsards.engine import args, counts, encodings, replies, scan
+from store_pulsards.engine import args, counts, encodings, errors, scan
 from store_pulsards.engine.commands.element_scan import scan_page
 from store_pulsards.engine.commands.waiting import attempt_or_wait, parse_mpop
 from store_pulsards.engine.context import Context
@@ -51,7 +51,7 @@ def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
         return _add(ctx, key, ((rest[1], _score(rest[0])),), NO_OPTIONS)[0]
     options, pairs = _split_options(rest)
     if not pairs or len(pairs) & 1:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     _check_options(options, len(pairs) // 2)
     scored = [(pairs[index + 1], _score(pairs[index])) for index in range(0, len(pairs), 2)]
     added, updated, score = _add(ctx, key, scored, options)
@@ -65,7 +65,7 @@ def _score(text: bytes) -> float:
     if score:
         return score
     if text.lower().partition(b"e")[0].strip(b"+-0."):
-        raise replies.not_a_float()  # too small to be told from 0, which Valkey refuses
+        raise errors.not_a_float()  # too small to be told from 0, which Valkey refuses
     return 0.0  # never -0
 
 
@@ -82,11 +82,11 @@ def _check_options(options: frozenset[bytes], pairs: int) -> None:
     if not options:
         return
     if options >= {b"NX", b"XX"}:
-        raise replies.zadd_nx_and_xx()
+        raise errors.zadd_nx_and_xx()
     if len(options & {b"GT", b"LT", b"NX"}) > 1:
-        raise replies.zadd_gt_lt_nx()
+        raise errors.zadd_gt_lt_nx()
     if b"INCR" in options and pairs > 1:
-        raise replies.zadd_incr_of_several()
+        raise errors.zadd_incr_of_several()
 
 
 def _add(
@@ -123,7 +123,7 @@ def _resulting(old: float | None, given: float, options: frozenset[bytes]) -> fl
         return None
     score = old + given if b"INCR" in options else given
     if isnan(score):
-        raise replies.score_not_a_number()
+        raise errors.score_not_a_number()
     if (b"GT" in options and score <= old) or (b"LT" in options and score >= old):
         return None
     return score
@@ -189,9 +189,9 @@ def zrevrank(ctx: Context, key: bytes, member: bytes, *options: bytes) -> Reply:
 
 def _rank(ctx: Context, name: str, key: bytes, member: bytes, options: Sequence[bytes]) -> Reply:
     if len(options) > 1:
-        raise replies.wrong_arity(name)
+        raise errors.wrong_arity(name)
     if options and options[0].upper() != b"WITHSCORE":
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     value = ctx.lookup(key, SortedSet)
     rank = None if value is None else value.rank(member)
     if value is None or rank is None:

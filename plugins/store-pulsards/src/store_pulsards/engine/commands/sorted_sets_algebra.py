@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import Any, TypeAlias
 
-from store_pulsards.engine import args, counts, replies
+from store_pulsards.engine import args, counts, errors
 from store_pulsards.engine.commands.sorted_sets import member_scores
 from store_pulsards.engine.commands.sorted_sets_ranges import store
 from store_pulsards.engine.context import Context
+from store_pulsards.engine.errors import wrong_type
 from store_pulsards.engine.members import Members
-from store_pulsards.engine.replies import Pairs, Reply, wrong_type
+from store_pulsards.engine.replies import Pairs, Reply
 from store_pulsards.engine.sorted_set import SortedSet
 from store_pulsards.engine.table import DENYOOM, FIRST, READONLY, WRITE, family, numkeys
 
@@ -95,7 +96,7 @@ def _combine(
     while options:
         option, left = options[0].upper(), len(options) - 1
         if weighted and option == b"WEIGHTS" and left >= len(sources):
-            weights = [args.real(text, replies.weight_not_a_float) for text in options[1 : 1 + len(sources)]]
+            weights = [args.real(text, errors.weight_not_a_float) for text in options[1 : 1 + len(sources)]]
             options = options[1 + len(sources) :]
         elif weighted and option == b"AGGREGATE" and left and options[1].upper() in AGGREGATES:
             aggregate = AGGREGATES[options[1].upper()]
@@ -104,7 +105,7 @@ def _combine(
             wanted = True
             options = options[1:]
         else:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
     return operation(sources, weights, aggregate), wanted
 
 
@@ -112,9 +113,9 @@ def _sources(ctx: Context, name: str, rest: Sequence[bytes]) -> tuple[list[Score
     """The scores of each source, and the options behind them."""
     count = args.integer(rest[0])
     if count < 1:
-        raise replies.no_input_key(name)
+        raise errors.no_input_key(name)
     if count > len(rest) - 1:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return [_scores(ctx.lookup_any(key)) for key in rest[1 : 1 + count]], rest[1 + count :]
 
 

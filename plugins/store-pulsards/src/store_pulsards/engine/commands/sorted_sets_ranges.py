@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.commands.sorted_sets import member_scores, shrunk
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.ranges import Span, by_member, by_rank, by_score
@@ -75,9 +75,9 @@ def _parse(
     offset, limit = given.get(b"LIMIT", (0, -1))
     by_value = chosen & {b"BYSCORE", b"BYLEX"}
     if limit != -1 and not by_value:
-        raise replies.limit_without_by()
+        raise errors.limit_without_by()
     if b"WITHSCORES" in chosen and b"BYLEX" in chosen:
-        raise replies.withscores_with_bylex()
+        raise errors.withscores_with_bylex()
     reverse = b"REV" in chosen
     if not by_value:
         span = by_rank(start, stop, reverse=reverse)
@@ -99,7 +99,7 @@ def _options(options: Sequence[bytes], allowed: frozenset[bytes]) -> dict[bytes,
             given[name] = True
             index += 1
         else:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
     return given
 
 

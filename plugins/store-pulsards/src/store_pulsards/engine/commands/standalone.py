@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NO_REPLY, OK, Reply
 from store_pulsards.engine.table import (
@@ -31,8 +31,8 @@ def _replicaof(ctx: Context, host: bytes, port: bytes) -> Reply:
     """NO ONE is what this server is anyway."""
     if host.upper() == b"NO" and port.upper() == b"ONE":
         return OK
-    args.integer(port, 0, 65535, error=replies.invalid_primary_port)
-    raise replies.no_replication()
+    args.integer(port, 0, 65535, error=errors.invalid_primary_port)
+    raise errors.no_replication()
 
 
 @command("REPLICAOF", arity=3, flags=ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, since="5.0.0")
@@ -62,7 +62,7 @@ def readwrite(ctx: Context) -> Reply:
 @cluster("CLUSTER", arity=-2, since="3.0.0")
 def cluster_(ctx: Context, *_: bytes) -> Reply:
     """A container for Cluster commands."""
-    raise replies.no_cluster()
+    raise errors.no_cluster()
 
 
 scripting.container("FUNCTION", "A container for function commands.", since="7.0.0")
@@ -78,9 +78,9 @@ scripting.container("FUNCTION", "A container for function commands.", since="7.0
 def function_flush(ctx: Context, *mode: bytes) -> Reply:
     """Deletes all libraries and functions."""
     if len(mode) > 1:
-        raise replies.WrongSubcommand("FUNCTION")
+        raise errors.WrongSubcommand("FUNCTION")
     if mode and mode[0].upper() not in (b"SYNC", b"ASYNC"):
-        raise replies.function_flush_mode()
+        raise errors.function_flush_mode()
     return OK
 
 
@@ -90,11 +90,11 @@ def shutdown(ctx: Context, *options: bytes) -> Reply:
     given = {option.upper() for option in options}
     contradicts = given >= {b"SAVE", b"NOSAVE"} or (b"ABORT" in given and len(options) > 1)
     if given - SHUTDOWN_OPTIONS or contradicts:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     if b"ABORT" in given:
-        raise replies.no_shutdown()
+        raise errors.no_shutdown()
     if ctx.engine.shut_down is None or b"SAVE" in given:
-        raise replies.cannot_shut_down()
+        raise errors.cannot_shut_down()
     ctx.session.closing = True
     ctx.engine.shut_down()
     return NO_REPLY

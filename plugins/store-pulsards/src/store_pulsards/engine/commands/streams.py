@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from store_pulsards.engine import args, replies, stream_ids
+from store_pulsards.engine import args, errors, stream_ids
 from store_pulsards.engine.commands.streams_options import WriteOptions, parse_xadd, parse_xtrim
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
@@ -45,15 +45,15 @@ def xadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
     options, at = parse_xadd(rest)
     fields, values = rest[at + 1 :: 2], rest[at + 2 :: 2]
     if not fields or len(fields) != len(values):
-        raise replies.wrong_arity("xadd")
+        raise errors.wrong_arity("xadd")
     if options.number == 0 and options.has_sequence:
-        raise replies.xadd_zero()
+        raise errors.xadd_zero()
     stream = ctx.lookup(key, Stream)
     if stream is None and not options.makes_stream:
         return None
     number = _new_id(ctx, 0 if stream is None else stream.last, options)
     if sum(map(len, fields)) + sum(map(len, values)) > LARGEST_ENTRY:
-        raise replies.entry_too_large()
+        raise errors.entry_too_large()
     if stream is None:
         stream = Stream()
         ctx.set(key, stream)
@@ -67,14 +67,14 @@ def xadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
 def _new_id(ctx: Context, last: int, options: WriteOptions) -> int:
     """The ID of an entry to come: the client's, or the first one that is free now."""
     if last == stream_ids.LAST:
-        raise replies.xadd_exhausted()
+        raise errors.xadd_exhausted()
     number = options.number
     if number is None:
         return max(ctx.now << SEQUENCE_BITS, last + 1)
     if not options.has_sequence and number >> SEQUENCE_BITS == last >> SEQUENCE_BITS and last & SEQUENCE < SEQUENCE:
         number = last + 1
     if number <= last:
-        raise replies.xadd_too_small()
+        raise errors.xadd_too_small()
     return number
 
 
@@ -141,13 +141,13 @@ def xsetid(ctx: Context, key: bytes, last: bytes, *options: bytes) -> Reply:
     added: int | None = given.get(b"ENTRIESADDED")
     stream = ctx.lookup(key, Stream)
     if stream is None:
-        raise replies.no_such_key()
+        raise errors.no_such_key()
     if number < stream.max_deleted:
-        raise replies.xsetid_below_deleted()
+        raise errors.xsetid_below_deleted()
     if stream.length and number < stream.last_living():
-        raise replies.xsetid_below_top()
+        raise errors.xsetid_below_top()
     if stream.length and added is not None and added < stream.length:
-        raise replies.xsetid_entries_added()
+        raise errors.xsetid_entries_added()
     stream.last = number
     stream.added = stream.added if added is None else added
     stream.max_deleted = given.get(b"MAXDELETEDID") or stream.max_deleted
@@ -158,7 +158,7 @@ def xsetid(ctx: Context, key: bytes, last: bytes, *options: bytes) -> Reply:
 def _entries_added(text: bytes) -> int:
     number = args.integer(text)
     if number < 0:
-        raise replies.entries_added_negative()
+        raise errors.entries_added_negative()
     return number
 
 
@@ -166,7 +166,7 @@ def _max_deleted(last: int) -> Any:
     def parse(text: bytes) -> int:
         number = stream_ids.parse(text)
         if last < number:
-            raise replies.xsetid_below_given_deleted()
+            raise errors.xsetid_below_given_deleted()
         return number
 
     return parse

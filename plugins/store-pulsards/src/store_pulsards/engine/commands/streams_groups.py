@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store_pulsards.engine import args, replies, stream_ids
+from store_pulsards.engine import args, errors, stream_ids
 from store_pulsards.engine.context import Context
-from store_pulsards.engine.replies import OK, Reply, WrongSubcommand
+from store_pulsards.engine.errors import WrongSubcommand
+from store_pulsards.engine.replies import OK, Reply
 from store_pulsards.engine.stream import Stream
 from store_pulsards.engine.stream_groups import UNKNOWN, Group
 from store_pulsards.engine.table import DENYOOM, FAST, FIRST, SECOND, WRITE, family
@@ -24,7 +25,7 @@ def find_group(ctx: Context, key: bytes, name: bytes) -> tuple[Stream, Group]:
     stream = ctx.lookup(key, Stream)
     group = None if stream is None else stream.groups.get(name)
     if stream is None or group is None:
-        raise replies.no_group(key, name)
+        raise errors.no_group(key, name)
     return stream, group
 
 
@@ -34,13 +35,13 @@ def create(ctx: Context, key: bytes, name: bytes, start: bytes, *options: bytes)
     makes_stream, entries_read = _parse(options, b"MKSTREAM")
     found = ctx.lookup(key, Stream)
     if found is None and not makes_stream:
-        raise replies.xgroup_without_key()
+        raise errors.xgroup_without_key()
     if len(options) > 3:
         raise WrongSubcommand("XGROUP")
     stream = Stream() if found is None else found
     last = stream.last if start == b"$" else stream_ids.parse(start)
     if name in stream.groups:
-        raise replies.group_exists()
+        raise errors.group_exists()
     stream.groups[name] = Group(last, entries_read)
     if found is None:
         ctx.set(key, stream)
@@ -120,7 +121,7 @@ def _parse(options: Sequence[bytes], flag: bytes = b"") -> tuple[bool, int]:
         elif word == b"ENTRIESREAD" and at + 1 < len(options):
             entries_read = args.integer(options[at + 1])
             if entries_read < 0 and entries_read != UNKNOWN:
-                raise replies.entries_read_negative()
+                raise errors.entries_read_negative()
             at += 2
         else:
             raise WrongSubcommand("XGROUP")
@@ -130,12 +131,12 @@ def _parse(options: Sequence[bytes], flag: bytes = b"") -> tuple[bool, int]:
 def _stream(ctx: Context, key: bytes) -> Stream:
     stream = ctx.lookup(key, Stream)
     if stream is None:
-        raise replies.xgroup_without_key()
+        raise errors.xgroup_without_key()
     return stream
 
 
 def _existing(ctx: Context, key: bytes, name: bytes) -> tuple[Stream, Group]:
     stream = _stream(ctx, key)
     if name not in stream.groups:
-        raise replies.no_group_of_key(key, name)
+        raise errors.no_group_of_key(key, name)
     return stream, stream.groups[name]

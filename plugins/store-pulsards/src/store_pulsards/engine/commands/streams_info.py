@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.commands.streams import UNPREDICTABLE, shown
 from store_pulsards.engine.context import Context
+from store_pulsards.engine.errors import WrongSubcommand
 from store_pulsards.engine.radix import count_nodes
-from store_pulsards.engine.replies import Reply, WrongSubcommand
+from store_pulsards.engine.replies import Reply
 from store_pulsards.engine.stream import Stream
 from store_pulsards.engine.stream_groups import NEVER, UNKNOWN, Consumer, Group
 from store_pulsards.engine.stream_ids import show
@@ -61,7 +62,7 @@ def consumers(ctx: Context, key: bytes, name: bytes) -> Reply:
     """Returns a list of the consumers in a consumer group."""
     group = _stream(ctx, key).groups.get(name)
     if group is None:
-        raise replies.no_group_of_key(key, name)
+        raise errors.no_group_of_key(key, name)
     now = ctx.now
     return [
         {
@@ -77,7 +78,7 @@ def consumers(ctx: Context, key: bytes, name: bytes) -> Reply:
 def _stream(ctx: Context, key: bytes) -> Stream:
     stream = ctx.lookup(key, Stream)
     if stream is None:
-        raise replies.no_such_key()
+        raise errors.no_such_key()
     return stream
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from store_pulsards.engine import args, replies, stream_ids
+from store_pulsards.engine import args, errors, stream_ids
 from store_pulsards.engine.stream import BLOCK_ENTRIES, Stream
 
 MOST_AT_ONCE: Final = 100 * BLOCK_ENTRIES  # what approximate trimming deletes where no LIMIT is given
@@ -46,13 +46,13 @@ class WriteOptions:
         if name == b"LIMIT" and more:
             self.limit = args.integer(words[at + 1])
             if self.limit < 0:
-                raise replies.trimming_negative("LIMIT")
+                raise errors.trimming_negative("LIMIT")
             return at + 2
         return at
 
     def _take_trimming(self, name: bytes, words: Sequence[bytes], at: int) -> int:
         if self.trims:
-            raise replies.two_trimmings()
+            raise errors.two_trimmings()
         if words[at] in (b"~", b"=") and at + 1 < len(words):
             self.approximate = words[at] == b"~"
             at += 1
@@ -61,15 +61,15 @@ class WriteOptions:
         else:
             self.length = args.integer(words[at])
             if self.length < 0:
-                raise replies.trimming_negative("MAXLEN")
+                raise errors.trimming_negative("MAXLEN")
         return at + 1
 
     def check_limit(self) -> None:
         """Refuse a LIMIT of nothing."""
         if self.limit and not self.trims:
-            raise replies.limit_without_trimming()
+            raise errors.limit_without_trimming()
         if self.limit is not None and not self.approximate:
-            raise replies.limit_of_exact_trimming()
+            raise errors.limit_of_exact_trimming()
 
 
 def parse_xadd(words: Sequence[bytes]) -> tuple[WriteOptions, int]:
@@ -97,9 +97,9 @@ def parse_xtrim(words: Sequence[bytes]) -> WriteOptions:
     while at < len(words):
         following = options.take(words, at)
         if following == at:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
         at = following
     if not options.trims and not options.limit:
-        raise replies.xtrim_without_trimming()
+        raise errors.xtrim_without_trimming()
     options.check_limit()
     return options

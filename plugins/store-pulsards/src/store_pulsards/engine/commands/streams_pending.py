@@ -8,7 +8,7 @@ from itertools import islice
 from sys import maxsize
 from typing import Any, Final
 
-from store_pulsards.engine import args, replies, stream_ids
+from store_pulsards.engine import args, errors, replies, stream_ids
 from store_pulsards.engine.commands.streams import UNPREDICTABLE
 from store_pulsards.engine.commands.streams_groups import find_group
 from store_pulsards.engine.context import Context
@@ -31,12 +31,12 @@ def xpending(ctx: Context, key: bytes, name: bytes, *rest: bytes) -> Reply:
     if not rest:
         return _summary(find_group(ctx, key, name)[1])
     if not 3 <= len(rest) <= 6:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     idle = 0
     if rest[0].upper() == b"IDLE":
         idle = args.integer(rest[1])
         if len(rest) < 5:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
         rest = rest[2:]
     count = args.integer(rest[2])
     start, end = stream_ids.parse_start(rest[0]), stream_ids.parse_end(rest[1])
@@ -88,7 +88,7 @@ class ClaimOptions:
 def xclaim(ctx: Context, key: bytes, name: bytes, consumer: bytes, idle: bytes, *rest: bytes) -> Reply:
     """Changes, or acquires, ownership of a message in a consumer group, as if the message was delivered to a consumer group member."""
     stream, group = find_group(ctx, key, name)
-    least_idle = args.integer(idle, error=lambda: replies.invalid_min_idle_time("XCLAIM"))
+    least_idle = args.integer(idle, error=lambda: errors.invalid_min_idle_time("XCLAIM"))
     numbers = _leading_ids(rest)
     options = _parse_claim(rest[len(numbers) :], ClaimOptions(least_idle, ctx.now), ctx.now)
     if options.last > group.last:
@@ -154,7 +154,7 @@ def _parse_claim(words: Sequence[bytes], options: ClaimOptions, now: int) -> Cla
             at += 1
             _set_claim_value(options, name, words[at], now)
         else:
-            raise replies.xclaim_option(words[at])
+            raise errors.xclaim_option(words[at])
         at += 1
     if not 0 <= options.delivered <= now:
         options.delivered = now
@@ -165,7 +165,7 @@ def _set_claim_value(options: ClaimOptions, name: bytes, text: bytes, now: int) 
     if name == b"LASTID":
         options.last = stream_ids.parse(text)
         return
-    number = args.integer(text, error=lambda: replies.xclaim_argument(name.decode()))
+    number = args.integer(text, error=lambda: errors.xclaim_argument(name.decode()))
     if name == b"RETRYCOUNT":
         options.retries = number
     else:
@@ -177,7 +177,7 @@ def xautoclaim(
     ctx: Context, key: bytes, name: bytes, consumer: bytes, idle: bytes, start: bytes, *options: bytes
 ) -> Reply:
     """Changes, or acquires, ownership of messages in a consumer group, as if the messages were delivered to a consumer group member."""
-    claim = ClaimOptions(args.integer(idle, error=lambda: replies.invalid_min_idle_time("XAUTOCLAIM")), ctx.now)
+    claim = ClaimOptions(args.integer(idle, error=lambda: errors.invalid_min_idle_time("XAUTOCLAIM")), ctx.now)
     first = stream_ids.parse_start(start)
     given = args.options(options, frozenset({b"JUSTID"}), {b"COUNT": _claim_count})
     claim.just_ids = b"JUSTID" in given
@@ -187,7 +187,7 @@ def xautoclaim(
 
 
 def _claim_count(text: bytes) -> int:
-    return args.integer(text, 1, MOST_CLAIMED, replies.xautoclaim_count)
+    return args.integer(text, 1, MOST_CLAIMED, errors.xautoclaim_count)
 
 
 def _claim_some(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from store_pulsards.engine import args, replies, stream_ids
+from store_pulsards.engine import args, errors, stream_ids
 from store_pulsards.engine.commands.streams import shown
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NULL_ARRAY, Keyed, Reply
@@ -60,7 +60,7 @@ def xreadgroup(ctx: Context, *words: bytes) -> Reply:
     """Returns new or historical messages from a stream for a consumer in a group. Blocks until a message is available otherwise."""
     options = _parse(ctx, words, "xreadgroup", ">")
     if options.group is None:
-        raise replies.xreadgroup_without_group()
+        raise errors.xreadgroup_without_group()
     return _read_or_wait(ctx, options, partial(_read_group, ctx, options, options.group))
 
 
@@ -71,12 +71,12 @@ def _parse(ctx: Context, words: Sequence[bytes], name: str, symbol: str) -> Read
         word, more = words[at].upper(), len(words) - at - 1
         if word == b"STREAMS" and more:
             if more % 2:
-                raise replies.unbalanced_streams(name, symbol)
+                raise errors.unbalanced_streams(name, symbol)
             middle = at + 1 + more // 2
             options.keys, options.numbers = words[at + 1 : middle], list(words[middle:])
             return options
         at = _take_option(ctx, options, words, at, in_group=name == "xreadgroup")
-    raise replies.syntax_error()
+    raise errors.syntax_error()
 
 
 def _take_option(ctx: Context, options: ReadOptions, words: Sequence[bytes], at: int, *, in_group: bool) -> int:
@@ -90,15 +90,15 @@ def _take_option(ctx: Context, options: ReadOptions, words: Sequence[bytes], at:
         return at + 2
     if word == b"GROUP" and more >= 2:
         if not in_group:
-            raise replies.only_in_xreadgroup("GROUP")
+            raise errors.only_in_xreadgroup("GROUP")
         options.group, options.consumer = words[at + 1], words[at + 2]
         return at + 3
     if word == b"NOACK":
         if not in_group:
-            raise replies.only_in_xreadgroup("NOACK")
+            raise errors.only_in_xreadgroup("NOACK")
         options.noack = True
         return at + 1
-    raise replies.syntax_error()
+    raise errors.syntax_error()
 
 
 def _read_or_wait(ctx: Context, options: ReadOptions, read: Callable[[], Reply | None]) -> Reply:
@@ -131,7 +131,7 @@ def _place(ctx: Context, key: bytes, number: bytes) -> tuple[Stream | None, int]
     if number == b"+":
         return stream, 0 if stream is None else max(0, stream.last - 1)
     if number == b">":
-        raise replies.new_entries_in_xread()
+        raise errors.new_entries_in_xread()
     return stream, stream_ids.parse(number)
 
 
@@ -165,9 +165,9 @@ def _find(ctx: Context, key: bytes, name: bytes, number: bytes) -> tuple[Stream,
     stream = ctx.lookup(key, Stream)
     group = None if stream is None else stream.groups.get(name)
     if stream is None or group is None:
-        raise replies.no_group_to_read(key, name)
+        raise errors.no_group_to_read(key, name)
     if number in (b"$", b"+"):
-        raise replies.meaningless_in_xreadgroup(number.decode())
+        raise errors.meaningless_in_xreadgroup(number.decode())
     return stream, group, NEW if number == b">" else stream_ids.parse(number)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from store_pulsards.engine import args, long_double, replies
+from store_pulsards.engine import args, errors, long_double, replies
 from store_pulsards.engine.config import MAX_STRING
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.expiry import EXPIRY_OPTIONS, UNITS, deadline
@@ -95,13 +95,13 @@ def _parse_set(options: Sequence[bytes]) -> dict[bytes, bytes]:
     given = args.options(options, _SET_FLAGS, _SET_VALUES)
     _at_most_one_lifetime(given)
     if len(given.keys() & _CONDITIONS) > 1:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     return given
 
 
 def _at_most_one_lifetime(given: dict[bytes, bytes]) -> None:
     if len(given.keys() & _LIFETIMES) > 1:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
 
 
 def _expiry(ctx: Context, given: dict[bytes, bytes], name: str) -> int | None:
@@ -209,7 +209,7 @@ def mget(ctx: Context, *keys: bytes) -> Reply:
 def mset(ctx: Context, *pairs: bytes) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
     if len(pairs) % 2:
-        raise replies.wrong_arity("mset")
+        raise errors.wrong_arity("mset")
     _set_all(ctx, zip(pairs[::2], pairs[1::2], strict=True))
     return OK
 
@@ -218,7 +218,7 @@ def mset(ctx: Context, *pairs: bytes) -> Reply:
 def msetnx(ctx: Context, *pairs: bytes) -> Reply:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
     if len(pairs) % 2:
-        raise replies.wrong_arity("msetnx")
+        raise errors.wrong_arity("msetnx")
     if any(ctx.lookup_any(key) is not None for key in pairs[::2]):
         return 0
     _set_all(ctx, zip(pairs[::2], pairs[1::2], strict=True))
@@ -242,14 +242,14 @@ def _set_all(ctx: Context, pairs: Iterable[tuple[bytes, bytes]]) -> None:
 )
 def msetex(ctx: Context, count: bytes, *rest: bytes) -> Reply:
     """Atomically creates or modifies the string values of one or more keys, and optionally set their expiration."""
-    number = args.integer(count, low=1, high=2**31 - 1, error=replies.invalid_numkeys)
+    number = args.integer(count, low=1, high=2**31 - 1, error=errors.invalid_numkeys)
     if 2 * number > len(rest):
-        raise replies.wrong_arity("msetex")
+        raise errors.wrong_arity("msetex")
     pairs = dict(zip(rest[: 2 * number : 2], rest[1 : 2 * number : 2], strict=True))
     given = args.options(rest[2 * number :], frozenset({b"NX", b"XX", b"KEEPTTL"}), EXPIRY_OPTIONS)
     _at_most_one_lifetime(given)
     if b"NX" in given and b"XX" in given:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     expiry = _expiry(ctx, given, "msetex")
     there = [ctx.lookup_any(key) is not None for key in pairs]
     if (b"NX" in given and any(there)) or (b"XX" in given and not all(there)):
@@ -278,7 +278,7 @@ def append(ctx: Context, key: bytes, suffix: bytes) -> Reply:
     value = ctx.lookup(key, bytes)
     grown = suffix if value is None else value + suffix
     if len(grown) > MAX_STRING:
-        raise replies.string_too_long()
+        raise errors.string_too_long()
     ctx.update(key, grown)
     ctx.notify("append", key)
     return len(grown)
@@ -307,12 +307,12 @@ def setrange(ctx: Context, key: bytes, at: bytes, part: bytes) -> Reply:
     """Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist."""
     offset = args.integer(at)
     if offset < 0:
-        raise replies.offset_out_of_range()
+        raise errors.offset_out_of_range()
     value = ctx.lookup(key, bytes) or b""
     if not part:
         return len(value)
     if offset + len(part) > MAX_STRING:
-        raise replies.string_too_long()
+        raise errors.string_too_long()
     value = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
     ctx.update(key, value)
     ctx.notify("setrange", key)
@@ -346,7 +346,7 @@ def decrby(ctx: Context, key: bytes, amount: bytes) -> Reply:
     """Decrements the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist."""
     number = args.integer(amount)
     if number == args.MIN_INT:
-        raise replies.decrement_overflow()
+        raise errors.decrement_overflow()
     return _add(ctx, key, -number)
 
 
@@ -354,7 +354,7 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
     value = ctx.lookup(key, bytes)
     number = amount if value is None else args.integer(value) + amount
     if not args.MIN_INT <= number <= args.MAX_INT:
-        raise replies.overflow()
+        raise errors.overflow()
     ctx.update(key, b"%d" % number)
     ctx.notify("incrby", key)
     return number
@@ -364,10 +364,10 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
 def incrbyfloat(ctx: Context, key: bytes, amount: bytes) -> Reply:
     """Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist."""
     value = ctx.lookup(key, bytes)
-    old = long_double.parse(b"0" if value is None else value, replies.not_a_float)
-    number = long_double.add(old, long_double.parse(amount, replies.not_a_float))
+    old = long_double.parse(b"0" if value is None else value, errors.not_a_float)
+    number = long_double.add(old, long_double.parse(amount, errors.not_a_float))
     if isinstance(number, float):
-        raise replies.not_finite()
+        raise errors.not_finite()
     shown = long_double.show(number)
     ctx.update(key, shown)
     ctx.notify("incrbyfloat", key)

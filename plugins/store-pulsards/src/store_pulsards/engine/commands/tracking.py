@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.commands.clients import ABOUT_ONESELF
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import OK, Reply, SetReply
@@ -22,7 +22,7 @@ def tracking(ctx: Context, switch: bytes, *options: bytes) -> Reply:
         ctx.engine.end_tracking(ctx.session)
         return OK
     if switch.upper() != b"ON":
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     _check(wanted)
     before = ctx.session.tracked
     if before is not None:
@@ -43,10 +43,10 @@ def _parse(ctx: Context, options: Sequence[bytes]) -> Tracked:
         option = left.pop(0).upper()
         if option == b"REDIRECT" and left:
             if wanted.redirect:
-                raise replies.one_redirect()
+                raise errors.one_redirect()
             wanted.redirect = args.integer(left.pop(0))
             if wanted.redirect not in ctx.engine.sessions:
-                raise replies.no_redirect_target()
+                raise errors.no_redirect_target()
         elif option == b"PREFIX" and left:
             wanted.prefixes[left.pop(0)] = None
         elif option == b"BCAST":
@@ -58,34 +58,34 @@ def _parse(ctx: Context, options: Sequence[bytes]) -> Tracked:
         elif option == b"NOLOOP":
             wanted.noloop = True
         else:
-            raise replies.syntax_error()
+            raise errors.syntax_error()
     return wanted
 
 
 def _check(wanted: Tracked) -> None:
     if wanted.prefixes and not wanted.broadcast:
-        raise replies.prefix_without_bcast()
+        raise errors.prefix_without_bcast()
     if wanted.broadcast and (wanted.optin or wanted.optout):
-        raise replies.bcast_with_options()
+        raise errors.bcast_with_options()
     if wanted.optin and wanted.optout:
-        raise replies.optin_and_optout()
+        raise errors.optin_and_optout()
 
 
 def _check_change(before: Tracked, wanted: Tracked) -> None:
     if before.broadcast != wanted.broadcast:
-        raise replies.tracking_mode("BCAST mode on/off")
+        raise errors.tracking_mode("BCAST mode on/off")
     if (wanted.optin and before.optout) or (wanted.optout and before.optin):
-        raise replies.tracking_mode("OPTIN/OPTOUT mode")
+        raise errors.tracking_mode("OPTIN/OPTOUT mode")
 
 
 def _check_prefixes(existing: Sequence[bytes] | dict[bytes, None], wanted: Sequence[bytes]) -> None:
     for index, prefix in enumerate(wanted):
         for other in existing:
             if prefix != other and (prefix.startswith(other) or other.startswith(prefix)):
-                raise replies.prefix_overlaps(prefix, other, "an existing")
+                raise errors.prefix_overlaps(prefix, other, "an existing")
         for other in wanted[index + 1 :] if not existing else ():
             if prefix.startswith(other) or other.startswith(prefix):
-                raise replies.prefix_overlaps(prefix, other, "another provided")
+                raise errors.prefix_overlaps(prefix, other, "another provided")
 
 
 @command("CLIENT|CACHING", arity=3, flags=ABOUT_ONESELF, since="6.0.0")
@@ -93,16 +93,16 @@ def caching(ctx: Context, switch: bytes) -> Reply:
     """Instructs the server whether to track the keys in the next request."""
     tracked = ctx.session.tracked
     if tracked is None:
-        raise replies.caching_without_tracking()
+        raise errors.caching_without_tracking()
     wanted = switch.upper()
     if wanted == b"YES":
         if not tracked.optin:
-            raise replies.caching_mode("YES", "OPTIN")
+            raise errors.caching_mode("YES", "OPTIN")
     elif wanted == b"NO":
         if not tracked.optout:
-            raise replies.caching_mode("NO", "OPTOUT")
+            raise errors.caching_mode("NO", "OPTOUT")
     else:
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     tracked.caching = True
     ctx.session.regate()
     return OK
@@ -152,4 +152,4 @@ def capa(ctx: Context, *capabilities: bytes) -> Reply:
 @command("CLIENT|IMPORT-SOURCE", arity=3, flags=NOSCRIPT | LOADING | STALE, since="8.1.0")
 def import_source(ctx: Context, switch: bytes) -> Reply:
     """Marks this client as an import source when the server is in import mode."""
-    raise replies.no_import_mode()
+    raise errors.no_import_mode()

@@ -5,7 +5,7 @@ The engine queues commands while a transaction is being collected; here are the 
 
 from __future__ import annotations
 
-from store_pulsards.engine import replies
+from store_pulsards.engine import errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NULL_ARRAY, OK, ErrorReply, Reply
 from store_pulsards.engine.table import (
@@ -40,13 +40,13 @@ def exec_(ctx: Context) -> Reply:
     session = ctx.session
     queued = session.queued
     if queued is None:
-        raise replies.exec_without_multi()
+        raise errors.exec_without_multi()
     spoiled = session.spoiled or any(
         not was_over and db.is_over(key) for (db, key), was_over in session.watched.items()
     )
     ctx.discard()
     if queued.failed:
-        raise replies.exec_aborted()
+        raise errors.exec_aborted()
     if spoiled:
         return NULL_ARRAY
     found: list[Reply] = []
@@ -66,7 +66,7 @@ def exec_(ctx: Context) -> Reply:
 def discard(ctx: Context) -> Reply:
     """Discards a transaction."""
     if ctx.session.queued is None:
-        raise replies.discard_without_multi()
+        raise errors.discard_without_multi()
     ctx.discard()
     return OK
 

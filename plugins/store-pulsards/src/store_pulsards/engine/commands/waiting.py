@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from store_pulsards.engine import args, replies
+from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NULL_ARRAY, Reply
 
@@ -51,13 +51,13 @@ def parse_mpop(rest: Sequence[bytes], first: bytes, last: bytes) -> tuple[Sequen
     Returns:
         The keys, whether the lower end is meant, and how many elements.
     """
-    count = args.integer(rest[0], 1, error=replies.numkeys_not_positive)
+    count = args.integer(rest[0], 1, error=errors.numkeys_not_positive)
     keys, options = rest[1 : 1 + count], rest[1 + count :]
     where = options[0].upper() if options else b""
     if where not in (first, last):
-        raise replies.syntax_error()
+        raise errors.syntax_error()
     if len(options) == 1:
         return keys, where == first, 1
     if len(options) != 3 or options[1].upper() != b"COUNT":
-        raise replies.syntax_error()
-    return keys, where == first, args.integer(options[2], 1, error=replies.count_not_positive)
+        raise errors.syntax_error()
+    return keys, where == first, args.integer(options[2], 1, error=errors.count_not_positive)
