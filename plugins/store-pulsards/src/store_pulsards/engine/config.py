@@ -43,6 +43,7 @@ FACTS: Final[dict[bytes, bytes]] = {
 # while they are on; only the server switches one of them on by itself.
 MOST: Final = 2**63 - 1
 NUMBERS: Final[dict[bytes, tuple[int, int, int]]] = {
+    b"acllog-max-len": (128, 0, MOST),
     b"commandlog-execution-slower-than": (-1, -1, MOST),
     b"commandlog-large-reply-max-len": (128, 0, MOST),
     b"commandlog-large-request-max-len": (128, 0, MOST),

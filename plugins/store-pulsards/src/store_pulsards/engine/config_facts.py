@@ -11,7 +11,6 @@ from typing import Final
 _TEXT: Final = """\
 acl-pubsub-default=resetchannels
 aclfile=
-acllog-max-len=128
 active-defrag-cycle-max=25
 active-defrag-cycle-min=1
 active-defrag-cycle-us=500

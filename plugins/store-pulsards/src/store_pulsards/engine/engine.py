@@ -17,6 +17,7 @@ from typing import Final
 
 import store_pulsards.engine.commands  # noqa: F401  (fills the table)
 from store_pulsards.engine import blocking, errors, table
+from store_pulsards.engine.acl_log import AclLog
 from store_pulsards.engine.blocking import Blocked
 from store_pulsards.engine.config import EVENT_CLASS, Config
 from store_pulsards.engine.context import Context
@@ -76,6 +77,7 @@ class Engine:
         self.active_expiry = True  # DEBUG SET-ACTIVE-EXPIRE
         self.shut_down: Callable[[], None] | None = None  # set by a server process that SHUTDOWN may end
         self.run_id = urandom(20).hex()
+        self.acl_log = AclLog()
         self.errors: dict[str, int] = {}  # how often each code was answered
         self.replication_id = ""
         self.change_replication_id()

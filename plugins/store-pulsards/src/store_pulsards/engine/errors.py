@@ -196,8 +196,21 @@ debug_protocol: Final = _fixed(
     "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 invalid_primary_port: Final = _fixed("ERR Invalid master port")
-no_replication: Final = _fixed("ERR REPLICAOF not allowed: pulsards has no replication")
+no_failover_in_progress: Final = _fixed("ERR No failover in progress.")
+no_replicas: Final = _fixed("ERR FAILOVER requires connected replicas.")
+failover_timeout: Final = _fixed("ERR FAILOVER timeout must be greater than 0")
+
+
+def not_allowed(command: str, reason: str) -> ErrorReply:
+    """A command that belongs to what this engine does not have."""
+    return ErrorReply(f"ERR {command} not allowed: {reason}")
+
+
 no_cluster: Final = _fixed("ERR This instance has cluster support disabled")
+module_not_allowed: Final = _fixed(
+    'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you can run it from a '
+    "local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+)
 function_flush_mode: Final = _fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 no_shutdown: Final = _fixed("ERR No shutdown in progress.")
 cannot_shut_down: Final = _fixed("ERR Errors trying to SHUTDOWN. Check logs.")
@@ -310,6 +323,73 @@ on_or_off: Final = _fixed("ERR Argument must be ON or OFF")
 
 def selftest_failed(reason: str) -> ErrorReply:
     return ErrorReply(f"TESTFAILED {reason}")
+
+
+# ACL
+
+
+def unknown_category(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown category '{show(name)}'")
+
+
+password_bits: Final = _fixed(
+    "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096"
+)
+
+
+def user_not_found(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR User '{show(name)}' not found")
+
+
+def command_not_found(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Command '{show(name)}' not found")
+
+
+default_user_stays: Final = _fixed("ERR The 'default' user cannot be removed")
+no_acl_file: Final = _fixed(
+    "ERR This instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command "
+    "and then issue a CONFIG REWRITE (assuming you have a configuration file set) in order to store users in the "
+    "configuration."
+)
+
+
+# Scripts and functions
+
+no_script: Final = _fixed("NOSCRIPT No matching script.")
+no_script_runs: Final = _fixed("NOTBUSY No scripts in execution right now.")
+script_flush_mode: Final = _fixed("ERR SCRIPT FLUSH only support SYNC|ASYNC option")
+script_debug_mode: Final = _fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+numkeys_negative: Final = _fixed("ERR Number of keys can't be negative")
+invalid_shebang: Final = _fixed("ERR Invalid script shebang")
+function_not_found: Final = _fixed("ERR Function not found")
+library_not_found: Final = _fixed("ERR Library not found")
+no_library_name: Final = _fixed("ERR library name argument was not given")
+no_library_metadata: Final = _fixed("ERR Missing library metadata")
+invalid_library_metadata: Final = _fixed("ERR Invalid library metadata")
+library_without_name: Final = _fixed("ERR Library name was not given")
+function_restore_policy: Final = _fixed(
+    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+)
+
+
+def unknown_argument(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown argument {show(name)}")
+
+
+def no_scripting_engine(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Could not find scripting engine '{show(name)}'")
+
+
+def no_engine_to_debug(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR No scripting engine found with name '{show(name)}' to enable debug")
+
+
+def no_function_engine(name: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Engine '{show(name)}' not found")
+
+
+def unknown_function_option(option: bytes) -> ErrorReply:
+    return ErrorReply(f"ERR Unknown option given: {show(option)}")
 
 
 # Geo

@@ -42,6 +42,7 @@ class Flag(IntFlag):
     NO_MULTI = auto()
     ALLOW_BUSY = auto()
     NO_ASYNC_LOADING = auto()
+    ASKING = auto()
 
 
 NO_FLAGS: Final = Flag(0)
@@ -60,6 +61,7 @@ NO_AUTH: Final = Flag.NO_AUTH
 NO_MULTI: Final = Flag.NO_MULTI
 ALLOW_BUSY: Final = Flag.ALLOW_BUSY
 NO_ASYNC_LOADING: Final = Flag.NO_ASYNC_LOADING
+ASKING: Final = Flag.ASKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class CommandSpec:
     """One command, or subcommand, as data."""
 
     __slots__ = (
+        "absent",
         "access",
         "acl",
         "arity",
@@ -158,8 +161,10 @@ class CommandSpec:
         access: tuple[str, ...],
         tips: tuple[str, ...],
         acl: tuple[str, ...],
+        absent: str = "",
     ) -> None:
         self.name = name
+        self.absent = absent
         self.arity = arity
         self.flags = flags
         self.keys = keys
@@ -184,6 +189,11 @@ class CommandSpec:
         """Add a subcommand; from now on no number of arguments goes the fast way, as the second has to be looked at."""
         self.subcommands[subcommand.name.partition("|")[2].encode().upper()] = subcommand
         self.least, self.most = maxsize, 0
+
+    @property
+    def parts(self) -> list[CommandSpec]:
+        """The subcommands that do something."""
+        return [each for each in self.subcommands.values() if not each.absent]
 
     @property
     def movable(self) -> bool:
@@ -230,6 +240,7 @@ class Family:
         since: str = "1.0.0",
         tips: tuple[str, ...] = (),
         acl: tuple[str, ...] | None = None,
+        absent: str = "",
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
 
@@ -242,11 +253,13 @@ class Family:
             since: First version of Redis or Valkey that had it.
             tips: Of COMMAND's reply.
             acl: ACL categories beyond those that flags tell; by default, those of the group.
+            absent: What of Redis the command belongs to that this engine does not have: the handler only refuses, in
+                Redis's own words where it has some, and COMMAND does not list it.
         """
 
         def register(handler: Handler) -> Handler:
-            summary = (handler.__doc__ or _compiled_summary(handler)).partition("\n")[0]
-            self._add(name, arity, flags, keys, handler, access, since, summary, tips, acl)
+            summary = "" if absent else (handler.__doc__ or _compiled_summary(handler)).partition("\n")[0]
+            self._add(name, arity, flags, keys, handler, access, since, summary, tips, acl, absent)
             return handler
 
         return register
@@ -274,6 +287,7 @@ class Family:
         summary: str,
         tips: tuple[str, ...],
         acl: tuple[str, ...] | None,
+        absent: str = "",
     ) -> None:
         specs = (keys,) if isinstance(keys, Keys) else keys
         usual = "RO access" if READONLY in flags else "RW update"
@@ -291,6 +305,7 @@ class Family:
             access=uses,
             tips=tips,
             acl=_acl(flags, _ACL_OF_GROUP.get(self.group, ()) if acl is None else acl),
+            absent=absent,
         )
         container, _, subcommand = name.partition("|")
         if subcommand:
@@ -346,8 +361,14 @@ def resolve(args: Sequence[bytes]) -> CommandSpec | None:
 
 
 def every() -> list[CommandSpec]:
-    """Each command once, in the order of registration."""
-    return [spec for name, spec in COMMANDS.items() if name.isupper()]
+    """Each command that does something once, in the order of registration."""
+    return [spec for name, spec in COMMANDS.items() if name.isupper() and not spec.absent]
+
+
+def refused() -> list[CommandSpec]:
+    """The commands and subcommands that are known, and only refused."""
+    specs = [spec for name, spec in COMMANDS.items() if name.isupper()]
+    return [each for spec in specs for each in (spec, *spec.subcommands.values()) if each.absent]
 
 
 def find_keys(spec: CommandSpec, args: Sequence[bytes]) -> list[int]:

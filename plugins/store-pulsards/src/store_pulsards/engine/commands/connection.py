@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Sequence
 
 from store_pulsards.engine import args, errors
+from store_pulsards.engine.client_line import describe
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import OK, PONG, Reply, Status
 from store_pulsards.engine.table import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, family
@@ -61,9 +62,19 @@ def _authenticate(ctx: Context, user: bytes, password: bytes) -> None:
     """Let the client in; where no password is set, any will do."""
     expected = ctx.engine.config.password
     if user != b"default" or (expected and not hmac.compare_digest(expected, password)):
+        _log_denial(ctx, user)
         raise errors.wrong_password()
     ctx.session.authenticated = True
     ctx.session.regate()
+
+
+def _log_denial(ctx: Context, user: bytes) -> None:
+    session = ctx.session
+    name = b"" if session.command is None else session.command.name.upper().encode()
+    context = b"multi" if ctx.in_exec else b"toplevel"
+    client = describe(session, ctx.keyspace.clock()).encode()
+    limit = ctx.engine.config.number(b"acllog-max-len")
+    ctx.engine.acl_log.add(context, name, user, client, ctx.now, limit)
 
 
 @command("HELLO", arity=-1, flags=UNTRUSTED, since="6.0.0")

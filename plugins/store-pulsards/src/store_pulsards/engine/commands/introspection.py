@@ -80,12 +80,12 @@ def _named(name: bytes) -> CommandSpec | None:
     container, _, subcommand = name.partition(b"|")
     spec = table.find(container)
     if spec is not None and subcommand:
-        return spec.subcommands.get(subcommand.upper())
-    return spec
+        spec = spec.subcommands.get(subcommand.upper())
+    return None if spec is None or spec.absent else spec
 
 
 def _with_subcommands(specs: Sequence[CommandSpec]) -> list[CommandSpec]:
-    return [each for spec in specs for each in (spec, *spec.subcommands.values())]
+    return [each for spec in specs for each in (spec, *spec.parts)]
 
 
 def _filter(options: Sequence[bytes]) -> Callable[[CommandSpec], bool]:
@@ -145,7 +145,7 @@ def _entry(spec: CommandSpec) -> list[Any]:
         _statuses([f"@{category}" for category in spec.acl]),
         SetReply(tip.encode() for tip in spec.tips),
         SetReply(_key_spec(keys, access) for keys, access in zip(spec.keys, spec.access, strict=True)),
-        [_entry(subcommand) for subcommand in spec.subcommands.values()],
+        [_entry(subcommand) for subcommand in spec.parts],
     ]
 
 
@@ -198,5 +198,5 @@ def _docs(spec: CommandSpec) -> dict[bytes, Any]:
         b"group": spec.group.encode(),
     }
     if spec.subcommands:
-        shown[b"subcommands"] = {each.name.encode(): _docs(each) for each in spec.subcommands.values()}
+        shown[b"subcommands"] = {each.name.encode(): _docs(each) for each in spec.parts}
     return shown
