@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         "_postponed",
         "_resuming",
         "_server",
+        "_traffic",
         "_transport",
         "closed",
         "session",
@@ -65,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._engine = server.engine
         self._observation = server.engine.observation
+        self._traffic = server.engine.traffic
         self._out: list[bytes] = []
         self._batch: list[Request] = []  # parsed, but not yet its turn
         self._chunks: deque[bytes] = deque()  # not yet parsed
@@ -96,6 +98,7 @@ class Connection(asyncio.Protocol):
         refusal = server.admit(self, local=not isinstance(peer, tuple) or _is_loopback(peer[0]))
         if refusal is not None:
             log.info("refused a client at %s", self.session.address)
+            self._traffic.refused += 1
             self._out.append(refusal)
             self.close()
             return
@@ -105,6 +108,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         session, parser, server = self.session, self._parser, self._server
         session.last_active = server.clock()
+        self._traffic.received += len(data)
         if self._paused or self._resuming or self._batch or session.blocked is not None:
             self._postpone(data)
             return
@@ -205,6 +209,7 @@ class Connection(asyncio.Protocol):
         self._postponed += len(data)
         if self._postponed > self._server.limits.query:
             log.warning("client at %s sent too much while it had to wait: dropped", self.session.address)
+            self._traffic.dropped_for_input += 1
             self.abort()
 
     def _resume_soon(self) -> None:
@@ -275,6 +280,7 @@ class Connection(asyncio.Protocol):
         self._flush()
         if self._paused and self.session.hears and self._too_slow():
             log.warning("subscriber at %s does not read its messages: dropped", self.session.address)
+            self._traffic.dropped_for_output += 1
             self.abort()
 
     def _flush(self) -> None:
@@ -283,6 +289,7 @@ class Connection(asyncio.Protocol):
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             if data:
+                self._traffic.sent += len(data)
                 self._transport.write(data)
 
     def _overflows(self) -> bool:

@@ -28,6 +28,7 @@ from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply,
 from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
 from store_pulsards.engine.tracking import Tracked, Tracking
+from store_pulsards.engine.traffic import Traffic
 from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
 
 MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
@@ -82,6 +83,7 @@ class Engine:
         self.replication_id = ""
         self.change_replication_id()
         self.tracking = Tracking(self.sessions)
+        self.traffic = Traffic()
         self._last_session = 0
 
     def session(
@@ -263,6 +265,7 @@ class Engine:
 
     def tend(self, seconds: float = 0.001) -> bool:
         """Do what no command is to wait for: expiry, growth, freeing; whether some is left."""
+        self.traffic.sample(self.keyspace.clock(), self.executed)
         more = self.expire_some(seconds)
         return self.keyspace.tend(seconds) or more
 
