@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shutil
 import subprocess
+import termios
 from typing import Any
 
 import pytest
@@ -136,3 +140,29 @@ def test_the_default_set_of_the_benchmark_completes(port: int, pipeline: str) ->
     assert process.stderr == ""
     measured = {line.split('","')[0].strip('"') for line in process.stdout.splitlines()[1:]}
     assert measured >= DEFAULT_SET
+
+
+def test_hints_come_from_what_the_server_tells_of_its_commands(port: int) -> None:
+    """HGETDEL is younger than the program, which has a table of its own besides."""
+    assert PROGRAM is not None
+    terminal, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, 120))
+    environment = {**os.environ, "TERM": "xterm", "HOME": "/nonexistent"}
+    with subprocess.Popen(
+        [PROGRAM, "-p", str(port)], stdin=inside, stdout=inside, stderr=inside, env=environment
+    ) as process:
+        os.close(inside)
+        read_until(terminal, b"> ")
+        os.write(terminal, b"HGETDEL ")
+        assert b"key FIELDS numfields" in read_until(terminal, b"numfields")
+        process.kill()
+    os.close(terminal)
+
+
+def read_until(terminal: int, end: bytes) -> bytes:
+    seen = b""
+    while end not in seen:
+        ready, _, _ = select.select([terminal], [], [], 20)
+        assert ready, seen
+        seen += os.read(terminal, 4096)
+    return seen

@@ -100,6 +100,10 @@ class Keys:
             end = start + (len(args) - start) // self.limit - 1
         return range(start, min(end, len(args) - 1) + 1, self.step)
 
+    def makes_sense(self, args: Sequence[bytes]) -> bool:
+        """Whether there is a key where one has to be; a keyword may be left out."""
+        return self.not_key or bool(self.positions(args)) or (bool(self.keyword) and self._start(args) is None)
+
     def _start(self, args: Sequence[bytes]) -> int | None:
         if self.unknown:
             return None
@@ -376,6 +380,11 @@ def find_keys(spec: CommandSpec, args: Sequence[bytes]) -> list[int]:
     if spec.name in _OWN_WAY:
         return _OWN_WAY[spec.name](args)
     return [index for keys in spec.keys if not keys.not_key for index in keys.positions(args)]
+
+
+def finds_all(spec: CommandSpec, args: Sequence[bytes]) -> bool:
+    """Whether every specification of keys fits these arguments."""
+    return spec.name in _OWN_WAY or all(keys.makes_sense(args) for keys in spec.keys)
 
 
 def _sort_keys(args: Sequence[bytes]) -> list[int]:
