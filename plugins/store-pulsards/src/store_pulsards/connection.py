@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what messages and late replies have come together, unless the subscriber is too slow for them."""
         self._flush()
-        if self._paused and self.session.hears and self._too_slow():
+        if self.session.hears and self._too_slow():
             log.warning("subscriber at %s does not read its messages: dropped", self.session.address)
             self._traffic.dropped_for_output += 1
             self.abort()
@@ -308,6 +308,11 @@ class Connection(asyncio.Protocol):
         now = self._server.loop.time()
         self._over_since = self._over_since or now
         return now - self._over_since > limits.subscriber_lag_seconds
+
+    def relimit(self) -> None:
+        """The server's limits have changed."""
+        limits = self._server.limits
+        self._parser.limit(limits.bulk, limits.query)
 
     # The end
 

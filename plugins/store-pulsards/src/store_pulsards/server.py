@@ -12,12 +12,14 @@ import contextlib
 import errno
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection
 from store_pulsards.encoder import encode
+from store_pulsards.engine.config import OUTPUT_LIMIT, PROTECTED_MODE
 from store_pulsards.protocol import MAX_BUFFER, MAX_BULK
 from store_pulsards.sweeper import Sweeper
 
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     from store_pulsards.engine.replies import Reply
 
 FAREWELL: Final = 1.0  # seconds that a closing server gives its clients to take their last replies
+# Of the limits, those that are parameters of CONFIG by themselves.
+LIMITS: Final = {
+    b"client-query-buffer-limit": "query",
+    b"maxclients": "clients",
+    b"proto-max-bulk-len": "bulk",
+    b"timeout": "idle",
+}
 ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
 
 
@@ -48,8 +57,8 @@ class Limits:
     bulk: int = MAX_BULK
     query: int = MAX_BUFFER
     output: int = 64 * 1024 * 1024
-    subscriber_output: int = 32 * 1024 * 1024
-    subscriber_lag: int = 8 * 1024 * 1024
+    subscriber_output: float = 32 * 1024 * 1024
+    subscriber_lag: float = 8 * 1024 * 1024
     subscriber_lag_seconds: float = 60
 
 
@@ -88,6 +97,7 @@ class Server:
         self._idle_check: asyncio.TimerHandle | None = None
         self._encoded: tuple[Reply, int, bytes] = (None, 0, b"")
         self._tell_limits()
+        engine.config.watch_servers.append(self._reconfigure)
         engine.observe_chunks()
 
     def _tell_limits(self) -> None:
@@ -100,6 +110,31 @@ class Server:
         tell(b"protected-mode", b"yes" if self.protected else b"no")
         tell(b"tcp-backlog", self._backlog)
         tell(b"timeout", int(limits.idle))
+        tell(b"client-query-buffer-limit", limits.query)
+        lag = int(limits.subscriber_lag), int(limits.subscriber_lag_seconds)
+        self.engine.config.output_limits[b"pubsub"] = (int(limits.subscriber_output), *lag)
+
+    def _reconfigure(self, name: bytes) -> None:
+        """CONFIG SET has changed something that servers do: let it hold from now on."""
+        config, limits = self.engine.config, self.limits
+        if name == b"tcp-keepalive":
+            self.keepalive = config.number(name)
+        elif name == PROTECTED_MODE:
+            self.protected = config.switch(name)
+        elif name == OUTPUT_LIMIT:
+            hard, soft, seconds = config.output_limits[b"pubsub"]
+            self.limits = replace(
+                limits,
+                subscriber_output=hard or inf,
+                subscriber_lag=soft or inf,
+                subscriber_lag_seconds=seconds,
+            )
+        else:
+            self.limits = replace(limits, **{LIMITS[name]: config.number(name)})
+        for connection in self._connections:
+            connection.relimit()
+        if name == b"timeout":
+            self._watch_idle()
 
     # Where clients come from
 
@@ -154,6 +189,14 @@ class Server:
             self._idle_check = self.loop.call_later(self.limits.idle, self._drop_idle)
         return None
 
+    def _watch_idle(self) -> None:
+        """Look for idle clients by the timeout that holds now."""
+        if self._idle_check is not None:
+            self._idle_check.cancel()
+            self._idle_check = None
+        if self.limits.idle:
+            self._drop_idle()
+
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
@@ -199,6 +242,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening, let the clients go, and wait until all of it is gone."""
+        self.engine.config.watch_servers.remove(self._reconfigure)
         self.sweeper.close()
         if self._idle_check is not None:
             self._idle_check.cancel()

@@ -150,6 +150,8 @@ class Engine:
             log.limit = config.number(b"commandlog-%b-max-len" % kind)
             log.trim()
         observation.refresh()
+        self.tracking.limit = config.number(b"tracking-table-max-keys")
+        self.tracking.shorten()
         needed = observation.needed
         for session in self.sessions.values():
             session.observed = needed

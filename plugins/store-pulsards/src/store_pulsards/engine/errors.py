@@ -158,6 +158,9 @@ def client_database(last: int) -> ErrorReply:
 
 # Configuration and introspection
 
+_OUTPUT_LIMIT: Final = b"client-output-buffer-limit"
+_PERCENTILES: Final = b"latency-tracking-info-percentiles"
+
 
 def config_unknown(name: bytes) -> ErrorReply:
     return ErrorReply(f"ERR Unknown option or number of arguments for CONFIG SET - '{show(name)}'")
@@ -177,6 +180,30 @@ def config_out_of_range(name: bytes, low: int, high: int) -> ErrorReply:
 
 def config_not_a_switch(name: bytes) -> ErrorReply:
     return config_failed(name, "argument must be 'yes' or 'no'")
+
+
+def config_not_one_of(name: bytes, choices: Sequence[bytes]) -> ErrorReply:
+    return config_failed(name, "argument(s) must be one of the following: " + b", ".join(choices).decode())
+
+
+def output_limit_words() -> ErrorReply:
+    return config_failed(_OUTPUT_LIMIT, "Wrong number of arguments in buffer limit configuration.")
+
+
+def output_limit_class() -> ErrorReply:
+    return config_failed(_OUTPUT_LIMIT, "Invalid client class specified in buffer limit configuration.")
+
+
+def output_limit_numbers() -> ErrorReply:
+    return config_failed(_OUTPUT_LIMIT, "Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+
+
+def invalid_percentiles() -> ErrorReply:
+    return config_failed(_PERCENTILES, "Invalid latency-tracking-info-percentiles parameters")
+
+
+def percentiles_out_of_range() -> ErrorReply:
+    return config_failed(_PERCENTILES, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
 
 
 monitor_in_transaction: Final = _fixed("ERR MONITOR isn't allowed for DENY BLOCKING client")

@@ -20,7 +20,6 @@ from store_pulsards.engine.table import LOADING, STALE, family
 command = family("server")
 
 LRU_BITS: Final = 2**24 - 1
-PERCENTILES: Final = (50, 99, 99.9)
 Section: TypeAlias = dict[str, object]
 
 BEYOND_DEFAULT: Final = frozenset({"commandstats", "latencystats", "scriptingengines"})
@@ -89,7 +88,7 @@ def _server(ctx: Context) -> Section:
         "executable": sys.executable,
         "config_file": "",
         "io_threads_active": 0,
-        "availability_zone": "",
+        "availability_zone": ctx.engine.config.fact(b"availability-zone"),
     }
 
 
@@ -323,7 +322,9 @@ def _errorstats(ctx: Context) -> Section:
 
 def _latencystats(ctx: Context) -> Section:
     return {
-        f"latency_percentiles_usec_{name}": ",".join(f"p{part:g}={each.percentile(part):.3f}" for part in PERCENTILES)
+        f"latency_percentiles_usec_{name}": ",".join(
+            f"p{part:g}={each.percentile(part):.3f}" for part in ctx.engine.config.percentiles
+        )
         for name, each in ctx.engine.observation.distributions.items()
         if each.calls
     }
