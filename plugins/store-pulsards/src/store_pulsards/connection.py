@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, cast
 from store_pulsards.encoder import ENCODERS
 from store_pulsards.engine.replies import Reply
 from store_pulsards.protocol import UNANSWERED, Request, RequestParser, protocol_error
+from store_pulsards.session import Buffers
 
 if TYPE_CHECKING:
     from store_pulsards.server import Server
@@ -91,6 +92,7 @@ class Connection(asyncio.Protocol):
         )
         self.session.deliver = self._deliver
         self.session.hang_up = self._hang_up
+        self.session.measure = self._measure
         self._parser = RequestParser(
             max_bulk=server.limits.bulk, max_buffer=server.limits.query, restricted=not self.session.authenticated
         )
@@ -266,6 +268,19 @@ class Connection(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         self.abort()
+
+    def _measure(self) -> Buffers:
+        found, parser, transport = Buffers(), self._parser, self._transport
+        sock = transport.get_extra_info("socket")
+        found.fd = -1 if sock is None else sock.fileno()
+        found.arguments = parser.arguments
+        found.query = parser.buffered - parser.arguments + self._postponed
+        found.query += sum(len(arg) for request in self._batch for arg in request)
+        unsent = transport.get_write_buffer_size()
+        found.output = unsent + sum(map(len, self._out))
+        found.replies = len(self._out)
+        found.events = ("" if self._paused else "r") + ("w" if unsent else "")
+        return found
 
     # Output
 

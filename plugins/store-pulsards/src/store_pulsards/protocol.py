@@ -167,6 +167,11 @@ class RequestParser:
         """Bytes held for a request that is not complete."""
         return len(self._buffer) + self._size
 
+    @property
+    def arguments(self) -> int:
+        """Those of them that are arguments already."""
+        return self._size
+
     def feed(self, data: bytes) -> list[Request]:
         """Take a chunk; return the requests that are complete now, in order."""
         if self._missing or self._buffer or self.restricted or not data.startswith(b"*"):

@@ -160,3 +160,14 @@ def test_lists_are_those_of_valkey(clients: tuple[Client, Client], words: list[s
         assert sorted(ours[1]) == sorted(item for item in theirs[1] if item[1] in NAMES)
     else:
         assert ours == theirs
+
+
+CONTAINERS = [
+    spec.name for spec in table.every() if b"HELP" in spec.subcommands and not spec.subcommands[b"HELP"].absent
+]
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_help_is_that_of_valkey(clients: tuple[Client, Client], name: str) -> None:
+    ours, theirs = (client.ask(name, "HELP") for client in clients)
+    assert ours == theirs

@@ -341,6 +341,7 @@ class Engine:
 
     def _check(self, session: Session, spec: CommandSpec | None, args: Sequence[bytes]) -> CommandSpec:
         """The command or subcommand, when this client may run it now."""
+        session.command = spec
         if session.gate & UNAUTHENTICATED and (spec is None or NO_AUTH not in spec.flags):
             raise errors.no_auth()
         if spec is None:
@@ -348,8 +349,9 @@ class Engine:
         if spec.subcommands and len(args) > 1:
             subcommand = spec.subcommands.get(args[1].upper())
             if subcommand is None:
+                session.command = None
                 raise errors.unknown_subcommand(spec.name, args[1])
-            spec = subcommand
+            spec = session.command = subcommand
         if not spec.accepts(len(args)):
             raise errors.wrong_arity(spec.name)
         if session.queued is not None and NO_MULTI in spec.flags:

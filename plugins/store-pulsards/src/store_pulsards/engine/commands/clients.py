@@ -269,7 +269,7 @@ _NEGATED: Final = _FILTERS.keys() - {b"MAXAGE", b"IDLE"}
 @command("CLIENT|UNBLOCK", arity=-3, flags=ABOUT_OTHERS, since="5.0.0")
 def unblock(ctx: Context, number: bytes, *reason: bytes) -> Reply:
     """Unblocks a client blocked by a blocking command from a different connection."""
-    how = reason[0].upper() if len(reason) == 1 else b"" if reason else b"TIMEOUT"
+    how = reason[0].upper() if len(reason) == 1 else b"TIMEOUT"  # as in Valkey, nobody minds more of them
     if how not in (b"TIMEOUT", b"ERROR"):
         raise errors.unblock_reason()
     session = ctx.engine.sessions.get(args.integer(number))
@@ -282,7 +282,7 @@ def unblock(ctx: Context, number: bytes, *reason: bytes) -> Reply:
 @command("CLIENT|PAUSE", arity=-3, flags=ABOUT_OTHERS, since="3.0.0")
 def pause(ctx: Context, milliseconds: bytes, *mode: bytes) -> Reply:
     """Suspends commands processing."""
-    what = mode[0].upper() if len(mode) == 1 else b"" if mode else b"ALL"
+    what = mode[0].upper() if len(mode) == 1 else b"ALL"
     if what not in (b"WRITE", b"ALL"):
         raise errors.pause_mode()
     duration = args.integer(milliseconds, error=lambda: errors.not_an_integer_here("timeout"))

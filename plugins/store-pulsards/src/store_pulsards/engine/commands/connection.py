@@ -148,7 +148,7 @@ def reset(ctx: Context) -> Reply:
     session.resp = 2
     session.name = b""
     session.mute = b"ON"
-    session.no_evict = session.no_touch = False
+    session.no_evict = session.no_touch = session.readonly = False
     session.authenticated = not ctx.engine.config.password
     session.regate()
     return Status(b"RESET")

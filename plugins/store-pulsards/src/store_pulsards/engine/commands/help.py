@@ -84,6 +84,14 @@ RESET <type>
         "connection",
         "5.0.0",
         """\
+CACHING (YES|NO)
+    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.
+CAPA <option> [options...]
+    The client claims its some capability options. Options are:
+    * REDIRECT
+      The client can handle redirection during primary and replica failover in standalone mode.
+GETREDIR
+    Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
     Return the name of the current connection.
 ID
@@ -108,6 +116,8 @@ KILL <option> <value> [<option> <value> [...]]
       Kill connections by client IDs.
     * MAXAGE <maxage>
       Kill connections older than the specified age.
+    * FLAGS <flags>
+      Kill connections that include the specified flags.
     * NAME <client-name>
       Kill connections with the specified name.
     * IDLE <idle>
@@ -118,6 +128,8 @@ KILL <option> <value> [<option> <value> [...]]
       Kill connections with the specified library version.
     * DB <db-id>
       Kill connections currently operating on the specified database ID.
+    * CAPA <capa>
+      Kill connections currently with the specified capa.
     * IP <ip>
       Kill connections made from the specified ip.
 LIST [options ...]
@@ -136,6 +148,8 @@ LIST [options ...]
       Exclude the current client from the list (default: no).
     * MAXAGE <maxage>
       List connections older than the specified age.
+    * FLAGS <flags>
+      Return clients with the specified flags.
     * NAME <client-name>
       Return clients with the specified name.
     * IDLE <idle>
@@ -146,6 +160,8 @@ LIST [options ...]
       Return clients with the specified lib version.
     * DB <db-id>
       Return clients currently operating on the specified database ID.
+    * CAPA <capa>
+      Return connections currently with the specified capa.
     * IP <ip>
       Return connections made from the specified ip.
 UNPAUSE
@@ -162,10 +178,19 @@ SETINFO <option> <value>
     * LIB-VER: the client lib version.
 UNBLOCK <clientid> [TIMEOUT|ERROR]
     Unblock the specified blocked client.
+TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]
+         [OPTIN] [OPTOUT] [NOLOOP]
+    Control server assisted client side caching.
+TRACKINGINFO
+    Report tracking status for the current connection.
 NO-EVICT (ON|OFF)
     Protect current client connection from eviction.
 NO-TOUCH (ON|OFF)
     Will not touch LRU/LFU stats when this mode is on.
+IMPORT-SOURCE (ON|OFF)
+    Mark this connection as an import source if import-mode is enabled.
+    Sync tools can set their connections into 'import-source' state to visit
+    expired keys.
 """,
     ),
     "CONFIG": (
@@ -178,6 +203,8 @@ SET <directive> <value>
     Set the configuration <directive> to <value>.
 RESETSTAT
     Reset statistics reported by the INFO command.
+REWRITE
+    Rewrite the configuration file.
 """,
     ),
     "COMMAND": (
@@ -208,8 +235,14 @@ GETKEYSANDFLAGS <full-command>
         "server",
         "4.0.0",
         """\
+DOCTOR
+    Return memory problems reports.
+MALLOC-STATS
+    Return internal statistics report from the memory allocator.
 PURGE
     Attempt to purge dirty pages for reclamation by the allocator.
+STATS
+    Return information about the memory usage of the server.
 USAGE <key> [SAMPLES <count>]
     Return memory in bytes used by <key> and its value. Nested values are
     sampled up to <count> times (default: 5, 0 means sample all).

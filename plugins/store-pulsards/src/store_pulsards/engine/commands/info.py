@@ -102,7 +102,7 @@ def _clients(ctx: Context) -> Section:
         "blocked_clients": len(blocked),
         "tracking_clients": len(ctx.engine.tracking.clients),
         "pubsub_clients": sum(session.subscribed for session in sessions),
-        "watching_clients": sum(bool(session.watched) for session in sessions),
+        "watching_clients": sum(bool(session.watched) and not session.spoiled for session in sessions),
         "clients_in_timeout_table": sum(each.deadline is not None for each in blocked),
         "total_watched_keys": sum(len(db.watchers) for db in ctx.keyspace.databases),
         "total_blocking_keys": sum(len(db.waiters) for db in ctx.keyspace.databases),

@@ -85,12 +85,14 @@ def _failover_target(left: list[bytes]) -> None:
 @cluster("READONLY", arity=1, flags=FAST | LOADING | STALE, since="3.0.0", acl=("connection",))
 def readonly(ctx: Context) -> Reply:
     """Enables read-only queries for a connection to a Valkey replica node."""
+    ctx.session.readonly = True
     return OK
 
 
 @cluster("READWRITE", arity=1, flags=FAST | LOADING | STALE, since="3.0.0", acl=("connection",))
 def readwrite(ctx: Context) -> Reply:
     """Enables read-write queries for a connection to a Valkey replica node."""
+    ctx.session.readonly = False
     return OK
 
 
