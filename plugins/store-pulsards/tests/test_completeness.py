@@ -49,7 +49,6 @@ def listing() -> str:
 
 
 ALLOWED = {
-    absent.BETWEEN_NODES,
     absent.CLUSTER,
     absent.MODULES,
     absent.PERSISTENCE,

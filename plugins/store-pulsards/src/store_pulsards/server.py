@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection
 from store_pulsards.encoder import encode
 from store_pulsards.engine.config import OUTPUT_LIMIT, PROTECTED_MODE
+from store_pulsards.migration import exchange
 from store_pulsards.protocol import MAX_BUFFER, MAX_BULK
 from store_pulsards.sweeper import Sweeper
 
@@ -98,6 +99,7 @@ class Server:
         self._encoded: tuple[Reply, int, bytes] = (None, 0, b"")
         self._tell_limits()
         engine.config.watch_servers.append(self._reconfigure)
+        engine.exchange = exchange
         engine.observe_chunks()
 
     def _tell_limits(self) -> None:

@@ -18,6 +18,7 @@ from store_core.parameters import Params
 from store_pulsards.embedded import EmbeddedLink, packed_arguments
 from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import BLOCKED
+from store_pulsards.migration import exchange
 from store_pulsards.native import PLAIN, PLAIN_DECODED, native
 from store_pulsards.server import Server
 from store_pulsards.sweeper import Sweeper
@@ -67,6 +68,7 @@ class EmbeddedStore(PulsardsStore):
     def __init__(self, dsn: DSN, params: Params) -> None:
         super().__init__(dsn, params)
         self.engine = Engine()
+        self.engine.exchange = exchange
         self._encoding = params["encoding"] if params["decode_responses"] else None
         self._plain = PLAIN if self._encoding is None else PLAIN_DECODED
         self._resp: int = params["protocol"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from os import urandom
-from typing import Final
+from typing import Final, TypeAlias
 
 import store_pulsards.engine.commands  # noqa: F401  (fills the table)
 from store_pulsards.engine import blocking, errors, table
@@ -44,6 +44,10 @@ THRESHOLDS: Final = {
     b"large-request": b"commandlog-request-larger-than",
     b"large-reply": b"commandlog-reply-larger-than",
 }
+
+
+# Host, port, seconds, requests: what each was answered (None: no error), and what went wrong at last, if anything.
+Exchange: TypeAlias = Callable[[str, int, float, Sequence[Sequence[bytes]]], tuple[list[str | None], str]]
 
 
 class Engine:
@@ -77,6 +81,7 @@ class Engine:
         self.failed = 0
         self.active_expiry = True  # DEBUG SET-ACTIVE-EXPIRE
         self.shut_down: Callable[[], None] | None = None  # set by a server process that SHUTDOWN may end
+        self.exchange: Exchange | None = None  # set by the shell: how MIGRATE reaches another server
         self.run_id = urandom(20).hex()
         self.acl_log = AclLog()
         self.errors: dict[str, int] = {}  # how often each code was answered

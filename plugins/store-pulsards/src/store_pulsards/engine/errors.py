@@ -352,6 +352,21 @@ def selftest_failed(reason: str) -> ErrorReply:
     return ErrorReply(f"TESTFAILED {reason}")
 
 
+# Migration
+
+migrate_key_and_keys: Final = _fixed(
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+)
+
+
+def target_refused(message: str) -> ErrorReply:
+    return ErrorReply(f"ERR Target instance replied with error: {message}")
+
+
+def target_trouble(doing: str) -> ErrorReply:
+    return ErrorReply(f"IOERR error or timeout {doing}")
+
+
 # ACL
 
 

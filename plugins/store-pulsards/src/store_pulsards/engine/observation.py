@@ -29,6 +29,7 @@ SLOW_BY_DEFAULT: Final = 10_000  # microseconds
 COARSE: Final = 1_000  # microseconds; to find faster commands, each one is timed
 TIMED: Final = 1_000  # commands that are timed one by one after a slow pipeline
 REDACTED: Final = b"(redacted)"
+_AUTH: Final = {b"AUTH": (1,), b"AUTH2": (1, 2)}  # of MIGRATE: how many words behind it are secret
 SECRETS: Final = frozenset({b"requirepass", b"masterauth", b"primaryauth", b"tls-key-file-pass"})
 
 _ESCAPED: Final = {
@@ -187,6 +188,9 @@ def redacted(spec: CommandSpec, args: Sequence[bytes]) -> Sequence[bytes]:
         return [args[0], *[REDACTED for _ in args[1:]]]
     if spec.name == "config|set":
         return [REDACTED if index > 2 and args[index - 1].lower() in SECRETS else arg for index, arg in enumerate(args)]
+    if spec.name == "migrate":
+        hidden = {index + step for index, arg in enumerate(args) if arg.upper() in _AUTH for step in _AUTH[arg.upper()]}
+        return [REDACTED if index in hidden and index > 6 else arg for index, arg in enumerate(args)]
     if spec.name == "hello":
         hidden = {index + step for index, arg in enumerate(args) if arg.upper() == b"AUTH" for step in (1, 2)}
         return [REDACTED if index in hidden else arg for index, arg in enumerate(args)]

@@ -68,7 +68,8 @@ ASKING: Final = Flag.ASKING
 class Keys:
     """Where some keys of a command stand: one key specification, in the terms of COMMAND's reply.
 
-    The search begins at argument ``first`` (or after ``keyword``, looked for from ``first`` on). A ``range`` ends at
+    The search begins at argument ``first`` (or after ``keyword``, looked for from ``first`` on; backwards from the end
+    where it is negative). A ``range`` ends at
     ``last`` (relative to the beginning; negative: from the end of the command); a ``numkeys`` specification has the
     count at the beginning, and the keys ``skip`` arguments later. An ``unknown`` one cannot be told from the arguments.
     """
@@ -109,7 +110,8 @@ class Keys:
             return None
         if not self.keyword:
             return self.first
-        for index in range(self.first, len(args)):
+        places = range(self.first, len(args)) if self.first > 0 else range(len(args) + self.first, 0, -1)
+        for index in places:
             if args[index].upper() == self.keyword:
                 return index + 1
         return None
@@ -399,6 +401,17 @@ def _sort_keys(args: Sequence[bytes]) -> list[int]:
     return found
 
 
+def _migrate_keys(args: Sequence[bytes]) -> list[int]:
+    """The key, or those behind KEYS, which is no password; both at once make no sense."""
+    index = 6
+    while index < len(args):
+        option = args[index].upper()
+        if option == b"KEYS":
+            return [] if args[3] else list(range(index + 1, len(args)))
+        index += {b"AUTH": 2, b"AUTH2": 3}.get(option, 1)
+    return [3]
+
+
 def _georadius_keys(args: Sequence[bytes]) -> list[int]:
     """The searched key, and the destination: the last STORE or STOREDIST counts."""
     found = [1]
@@ -414,6 +427,7 @@ def _georadius_keys(args: Sequence[bytes]) -> list[int]:
 _OWN_WAY: Final[dict[str, Callable[[Sequence[bytes]], list[int]]]] = {
     "georadius": _georadius_keys,
     "georadiusbymember": _georadius_keys,
+    "migrate": _migrate_keys,
     "sort": _sort_keys,
     "sort_ro": lambda args: _sort_keys(args)[:1],
 }

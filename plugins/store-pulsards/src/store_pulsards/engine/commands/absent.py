@@ -116,7 +116,6 @@ _OWN_WAY: Final[dict[str, Handler]] = {
     "FCALL_RO": _refuse(errors.function_not_found),
     "FUNCTION|LOAD": _function_load,
     "FUNCTION|RESTORE": _function_restore,
-    "MIGRATE": _disallow("MIGRATE", "pulsards does not connect to other servers; DUMP here and RESTORE there"),
     "SCRIPT|DEBUG": _script_debug,
     "SCRIPT|LOAD": _script_load,
 }
@@ -124,7 +123,6 @@ _OWN_WAY: Final[dict[str, Handler]] = {
 CLUSTER: Final = "cluster"
 MODULES: Final = "modules"
 SCRIPTING: Final = "scripting and functions"
-BETWEEN_NODES: Final = "cluster: keys that move from node to node"
 REPLICATION: Final = "replication"
 PERSISTENCE: Final = "persistence"
 RULES: Final = "ACL rules"
@@ -197,7 +195,6 @@ SCRIPT|DEBUG -3 noscript 3.2.0
 SCRIPT|LOAD 3 noscript|stale 2.6.0
 """,
     ),
-    BETWEEN_NODES: (_OWN_WAY.__getitem__, "generic", "MIGRATE -6 write 2.6.0\n"),
     REPLICATION: (
         lambda name: _disallow(name, "pulsards has no replication"),
         "server",

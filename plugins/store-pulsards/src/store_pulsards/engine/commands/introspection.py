@@ -143,6 +143,10 @@ def _access_of_bitfield(words: Sequence[bytes], position: int) -> str:
     return "RO access"
 
 
+def _access_of_migrate(words: Sequence[bytes], position: int) -> str:
+    return "RW access delete"
+
+
 def _access_of_georadius(words: Sequence[bytes], position: int) -> str:
     return "RO access" if position == 1 else "OW update"
 
@@ -152,6 +156,7 @@ _BY_ARGUMENTS: Final[dict[str, Callable[[Sequence[bytes], int], str]]] = {
     "bitfield": _access_of_bitfield,
     "georadius": _access_of_georadius,
     "georadiusbymember": _access_of_georadius,
+    "migrate": _access_of_migrate,
     "set": _access_of_set,
 }
 
