@@ -40,6 +40,16 @@ def test_clients_that_are_not_taken_in_are_counted(start_server: Callable[..., A
     assert b"total_connections_received:1\r\n" in stats
 
 
+def test_the_count_begins_anew_when_it_is_reset(server: Any) -> None:
+    wire = server.connect()
+    wire.ask(b"CONFIG RESETSTAT\r\n", b"+OK\r\n")
+    server.connect().ask(PING, b"+PONG\r\n")
+    wire.send(b"INFO stats\r\n")
+    stats = wire.read_until(b"acl_access_denied_db:0\r\n")
+    assert b"total_connections_received:1\r\n" in stats
+    assert b"total_net_input_bytes:%d\r\n" % len(PING + b"INFO stats\r\n") in stats
+
+
 def test_clients_that_send_too_much_while_they_wait_are_counted(start_server: Callable[..., Any]) -> None:
     server = start_server(limits=Limits(query=10_000))
     wire = server.connect()

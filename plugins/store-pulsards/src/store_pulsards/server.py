@@ -244,7 +244,8 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening, let the clients go, and wait until all of it is gone."""
-        self.engine.config.watch_servers.remove(self._reconfigure)
+        with contextlib.suppress(ValueError):  # closed before
+            self.engine.config.watch_servers.remove(self._reconfigure)
         self.sweeper.close()
         if self._idle_check is not None:
             self._idle_check.cancel()

@@ -22,6 +22,7 @@ STATES = {
     "named": b"CLIENT SETNAME me\r\nCLIENT SETINFO lib-name lib\r\nCLIENT SETINFO lib-ver 1.2\r\n",
     "another database": b"SELECT 3\r\n",
     "transaction": b"MULTI\r\nSET a 1\r\nGET a\r\n",
+    "after a transaction": b"MULTI\r\nSET a 1\r\nEXEC\r\n",
     "watching": b"WATCH a b\r\n",
     "subscribed": b"SUBSCRIBE a\r\nPSUBSCRIBE b\r\nSSUBSCRIBE c\r\n",
     "resp3": b"HELLO 3\r\n",

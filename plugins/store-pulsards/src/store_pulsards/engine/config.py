@@ -224,7 +224,8 @@ class Config:
 
     def fact(self, name: bytes) -> str:
         """One of the facts, as text."""
-        return self._values()[name].decode("utf-8", "replace")
+        value = self._facts.get(name)
+        return (self._values()[name] if value is None else value).decode("utf-8", "replace")
 
     def number(self, name: bytes) -> int:
         """A parameter that is a number."""

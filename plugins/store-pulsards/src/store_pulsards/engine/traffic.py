@@ -17,18 +17,20 @@ KILOBYTE: Final = 1024
 class Traffic:
     """The figures of one engine."""
 
-    __slots__ = ("dropped_for_input", "dropped_for_output", "received", "refused", "samples", "sent")
+    __slots__ = ("before", "dropped_for_input", "dropped_for_output", "received", "refused", "samples", "sent")
 
     def __init__(self) -> None:
         self.received = 0  # bytes
         self.sent = 0
         self.refused = 0  # clients that were not taken in
+        self.before = 0  # clients that had come when the count began
         self.dropped_for_input = 0  # clients that sent too much at once
         self.dropped_for_output = 0  # clients that did not read what they got
         self.samples: deque[tuple[float, int, int, int]] = deque()  # when; commands, bytes in, bytes out until then
 
-    def reset(self) -> None:
-        """Begin to count anew (CONFIG RESETSTAT)."""
+    def reset(self, clients: int) -> None:
+        """Begin to count anew (CONFIG RESETSTAT), when so many clients had come."""
+        self.before = clients
         self.received = self.sent = self.refused = self.dropped_for_input = self.dropped_for_output = 0
         self.samples.clear()
 

@@ -47,7 +47,7 @@ LEFT_OUT = {
     },
     "limits of memory": {"total_eviction_exceeded_time", "current_eviction_exceeded_time"},
 }
-VARYING = ("cmdstat_", "latency_percentiles_usec_", "errorstat_")
+VARYING = ("db", "cmdstat_", "latency_percentiles_usec_", "errorstat_")
 SEEN_IN_A_CLUSTER = {"# Cluster Info", "# TLS"}
 
 

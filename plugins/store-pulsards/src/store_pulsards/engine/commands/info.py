@@ -203,7 +203,7 @@ def _persistence(ctx: Context) -> Section:
 def _stats(ctx: Context) -> Section:
     engine = ctx.engine
     return {
-        "total_connections_received": engine.sessions_made - engine.traffic.refused,
+        "total_connections_received": engine.sessions_made - engine.traffic.before - engine.traffic.refused,
         "total_commands_processed": engine.executed,
         **_rates(ctx),
         **_lookups(ctx),

@@ -133,7 +133,7 @@ def config_resetstat(ctx: Context) -> Reply:
     """Resets the server's statistics."""
     ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = ctx.keyspace.expired_fields = 0
     ctx.engine.acl_log.denied = 0
-    ctx.engine.traffic.reset()
+    ctx.engine.traffic.reset(ctx.engine.sessions_made)
     ctx.engine.observation.reset_statistics()
     ctx.engine.errors.clear()
     return OK
