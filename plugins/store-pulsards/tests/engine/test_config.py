@@ -39,6 +39,11 @@ def test_what_servers_do_cannot_be_set_where_there_is_none(config: Config) -> No
             config.set([(name, values.get(name, b"2000000"))])
 
 
+def test_the_value_that_something_has_may_always_be_set(config: Config) -> None:
+    for name, value in (("timeout", "0"), ("proto-max-bulk-len", "512mb"), ("protected-mode", "YES"), ("save", "")):
+        config.set([(name.encode(), value.encode())])
+
+
 def test_normal_clients_are_never_dropped_for_what_they_do_not_read(config: Config) -> None:
     with pytest.raises(ErrorReply, match="nor dropped"):
         config.set([(OUTPUT_LIMIT, b"normal 1mb 1mb 1")])

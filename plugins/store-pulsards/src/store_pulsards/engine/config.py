@@ -277,7 +277,7 @@ class Config:
         name = given.lower()
         if name in self._setters:
             change = self._setters[name](value)
-            if name in OF_SERVERS and not self.watch_servers:
+            if name in OF_SERVERS and not self.watch_servers and not self._is_already(name, value):
                 raise errors.config_failed(given, "no server listens that this could change")
             return change
         if name not in self._facts:
@@ -291,6 +291,14 @@ class Config:
             self._facts[name] = shown
 
         return keep
+
+    def _is_already(self, name: bytes, value: bytes) -> bool:
+        """Whether that is the value which a parameter of servers has; it is a right one."""
+        if name in SERVER_NUMBERS:
+            return int(value) == self._numbers[name]
+        if name in SERVER_SIZES:
+            return memory_size(name, value) == self._numbers[name]
+        return name in self._switches and _switched(name, value) == self._switches[name]
 
     @staticmethod
     def _canonical(given: bytes, kind: str, value: bytes) -> bytes:
