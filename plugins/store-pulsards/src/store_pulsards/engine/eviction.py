@@ -1,0 +1,112 @@
+"""Eviction: which key goes when there is no room, by the policies of Valkey.
+
+LRU and LFU are approximated as there: a few keys are drawn by chance (``maxmemory-samples``), the best 16 that were
+ever drawn wait in a pool, and the best of these goes. Nothing is searched from end to end. ``volatile-ttl`` takes
+what is over first, exactly, since the keyspace knows the order anyway.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from random import randrange
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from store_pulsards.engine.access import Access
+
+if TYPE_CHECKING:
+    from store_pulsards.engine.keyspace import Database, Keyspace
+
+POOL: Final = 16
+
+# How much a key is worth evicting, and which one it is: index of the database, key.
+Candidate: TypeAlias = tuple[int, int, bytes]
+
+
+class Eviction:
+    """Finds keys to evict, of all databases of one keyspace that have a ledger."""
+
+    __slots__ = ("_access", "_keyspace", "_pool", "_turn", "policy", "samples")
+
+    def __init__(self, keyspace: Keyspace, access: Access) -> None:
+        self.policy = b"noeviction"
+        self.samples = 5
+        self._keyspace = keyspace
+        self._access = access
+        self._pool: list[Candidate] = []  # the best one is the last
+        self._turn = 0  # the database that the next random key is from
+
+    def begin(self, policy: bytes) -> None:
+        """Follow a policy from now on."""
+        self.policy = policy
+        self._pool.clear()
+
+    def victim(self) -> tuple[Database, bytes] | None:
+        """The key that goes next; None when there is none that may."""
+        scope, _, kind = self.policy.partition(b"-")
+        volatile = scope == b"volatile"
+        if kind == b"ttl":
+            return self._soonest()
+        if kind == b"random":
+            return self._random(volatile)
+        return self._least_needed(volatile) if kind else None
+
+    def _soonest(self) -> tuple[Database, bytes] | None:
+        found: tuple[Database, bytes] | None = None
+        for db in self._keyspace.databases:
+            key = db.deadlines.soonest(db)
+            if key is not None and (found is None or db.expires[key] < found[0].expires[found[1]]):
+                found = db, key
+        return found
+
+    def _random(self, volatile: bool) -> tuple[Database, bytes] | None:
+        """The databases take turns."""
+        databases = self._keyspace.databases
+        for _ in databases:
+            db = databases[self._turn % len(databases)]
+            self._turn += 1
+            drawn = self._draw(db, 1, volatile)
+            if drawn:
+                return db, drawn[0]
+        return None
+
+    def _least_needed(self, volatile: bool) -> tuple[Database, bytes] | None:
+        """Draw, and take the best of the pool that is still there and was not used meanwhile."""
+        now = self._keyspace.now()
+        pool = self._pool
+        drawn = True
+        while drawn:
+            drawn = self._fill_pool(volatile, now)
+            while pool:
+                worth, index, key = pool.pop()
+                db = self._keyspace.databases[index]
+                if (key in db.expires if volatile else key in db.data) and self._worth(db, key, now) >= worth:
+                    return db, key
+        return None
+
+    def _fill_pool(self, volatile: bool, now: int) -> bool:
+        """Draw from each database; whether there was anything to draw from."""
+        pool = self._pool
+        found = False
+        for db in self._keyspace.databases:
+            if not (db.expires if volatile else db.data):
+                continue
+            for key in self._draw(db, self.samples, volatile):
+                found = True
+                candidate = (self._worth(db, key, now), db.index, key)
+                if len(pool) < POOL or candidate > pool[0]:
+                    if candidate not in pool:
+                        insort(pool, candidate)
+                    if len(pool) > POOL:
+                        del pool[0]
+        return found
+
+    def _worth(self, db: Database, key: bytes, now: int) -> int:
+        record = None if db.ledger is None else db.ledger.record(key)
+        return 0 if record is None else self._access.worth_evicting(record, now)
+
+    @staticmethod
+    def _draw(db: Database, count: int, volatile: bool) -> list[bytes]:
+        if volatile:
+            return db.deadlines.some(db, count)
+        keys = [] if db.ledger is None else db.ledger.keys
+        return [keys[randrange(len(keys))] for _ in range(count)] if keys else []

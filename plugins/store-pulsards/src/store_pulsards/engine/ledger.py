@@ -1,0 +1,223 @@
+"""Ledger: the size of each key of a database, and when or how often it was used.
+
+It is there only while a limit or a policy asks for it, and takes about 100 bytes a key, which it counts too. Keys
+that have changed are noted, and measured once the size of everything is asked for: however often a transaction
+changes a list, it is measured once. What is measured replaces what was known of the key, so that no mistake lasts
+longer than to the key's next change.
+
+Where there were keys before the ledger, a survey goes over them in slices. Until it is through, the keys not yet
+seen are taken to be as large as the others on average.
+"""
+
+from __future__ import annotations
+
+from array import array
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from store_pulsards.engine import sizes
+from store_pulsards.engine.access import Access
+from store_pulsards.engine.shards import LARGE, Shards
+
+if TYPE_CHECKING:
+    from store_pulsards.engine.keyspace import Database, Keyspace
+
+OWN: Final = sizes.TABLE + sizes.NUMBER + 2 * sizes.SLOT + 5  # the ledger itself, for one key
+MANY: Final = 256  # elements; what one of them takes is not told anew at each change
+SLICE_CHECK: Final = 64  # keys surveyed between two looks at the clock
+
+
+class Account:
+    """What the ledgers of all databases come to."""
+
+    __slots__ = ("access", "bytes", "changed", "keys", "keyspace", "unseen")
+
+    def __init__(self, keyspace: Keyspace, access: Access) -> None:
+        self.keyspace = keyspace
+        self.access = access
+        self.bytes = 0  # of the keys that have been measured
+        self.keys = 0  # how many these are
+        self.unseen = 0  # keys that the survey has still to go over
+        self.changed: dict[tuple[Database, bytes], None] = {}
+
+    def settle(self) -> None:
+        """Measure what has changed."""
+        changed, self.changed = self.changed, {}
+        for db, key in changed:
+            if db.ledger is not None:
+                db.ledger.measure(db, key)
+
+    def used(self) -> int:
+        """The memory of every key; what has changed is measured first."""
+        if self.changed:
+            self.settle()
+        if self.unseen and self.keys:
+            return self.bytes + self.unseen * self.bytes // self.keys
+        return self.bytes
+
+    def survey(self, deadline: float, most: int = 2**62) -> bool:
+        """Measure keys that were there before, until ``deadline`` (of ``perf_counter``); whether some are left."""
+        if not self.unseen:
+            return False
+        for db in self.keyspace.databases:
+            if db.ledger is not None and db.ledger.unseen:
+                most = db.ledger.survey(db, deadline, most)
+                if most <= 0:
+                    break
+        return self.unseen > 0
+
+
+class Mean:
+    """What an element of a large collection takes; told anew after a 16th of it has changed."""
+
+    __slots__ = ("bytes", "changes")
+
+    def __init__(self, value: Any, count: int) -> None:
+        self.bytes = sizes.mean(value)
+        self.changes = count // 16
+
+
+class Ledger:
+    """The keys of one database: ``keys`` in no order, ``index`` where each one stands in ``keys``, ``sizes`` and
+    ``access``.
+    """
+
+    __slots__ = ("_batch", "_parts", "access", "account", "bytes", "index", "keys", "means", "sizes", "unseen")
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.keys: list[bytes] = []
+        self.index: dict[bytes, int] | Shards[int] = {}
+        self.sizes: array[int] = array("Q")
+        self.access: array[int] = array("I")
+        self.means: dict[bytes, Mean] = {}
+        self.bytes = 0
+        self.unseen = 0
+        self._parts: list[dict[bytes, Any]] = []  # of the database; their keys are not yet in _batch
+        self._batch: list[bytes] = []  # keys to go over
+
+    def begin_survey(self, data: dict[bytes, Any] | Shards[Any]) -> None:
+        """There were keys before the ledger."""
+        self.unseen = len(data)
+        self.account.unseen += self.unseen
+        if isinstance(data, dict):
+            self._batch = list(data)
+        else:  # the last one first: what is not yet moved goes to the others meanwhile
+            self._parts = [*data.parts, data.rest]
+
+    def close(self) -> None:
+        """Nothing of this counts any more; what is large is freed in slices."""
+        account = self.account
+        account.bytes -= self.bytes
+        account.keys -= len(self.keys)
+        account.unseen -= self.unseen
+        account.keyspace.disposal.take(self)
+
+    def replaced(self) -> Ledger:
+        """Another one, for a database that was emptied."""
+        self.close()
+        return Ledger(self.account)
+
+    def contents(self) -> list[object]:
+        """The containers that this one consists of."""
+        return [self.keys, self.index, self.means, self._batch]
+
+    def measure(self, db: Database, key: bytes) -> None:
+        """A key has changed, or has come, or gone."""
+        value = db.data.get(key)
+        at = self.index.get(key)
+        if value is None:
+            if at is not None:
+                self._remove(key, at)
+            return
+        size = OWN + sizes.of_key(key, volatile=key in db.expires) + self._of_value(key, value)
+        if at is None:
+            self._add(key, size)
+        else:
+            self._grow(size - self.sizes[at])
+            self.sizes[at] = size
+
+    def use(self, key: bytes, now: int) -> None:
+        """A key is used, if it is one."""
+        at = self.index.get(key)
+        if at is not None:
+            self.access[at] = self.account.access.again(self.access[at], now)
+
+    def record(self, key: bytes) -> int | None:
+        """When or how often a key was used; None where that is not known."""
+        at = self.index.get(key)
+        return None if at is None else self.access[at]
+
+    def set_record(self, key: bytes, record: int) -> None:
+        """Say when or how often a key was used."""
+        at = self.index.get(key)
+        if at is not None:
+            self.access[at] = record
+
+    def forget_uses(self, now: int) -> None:
+        """Uses are recorded in another way from now on."""
+        self.access = array("I", (self.account.access.first(now),)) * len(self.keys)
+
+    def make_room(self, deadline: float) -> bool:
+        """Go over to shards where there are many keys; whether some are left to move."""
+        if isinstance(self.index, dict) and len(self.index) > LARGE:
+            self.index = Shards(self.index)
+        return isinstance(self.index, Shards) and self.index.settle(deadline)
+
+    def survey(self, db: Database, deadline: float, most: int) -> int:
+        """Measure at most so many keys that were there before; how many more may be measured."""
+        account = self.account
+        while self._batch or self._parts:
+            if not self._batch:
+                self._batch = list(self._parts.pop())
+            while self._batch:
+                key = self._batch.pop()
+                if self.index.get(key) is None:
+                    self.measure(db, key)
+                if self.unseen > 1:  # it is not over before the last key, whatever has come meanwhile
+                    self.unseen -= 1
+                    account.unseen -= 1
+                most -= 1
+                if most <= 0 or (most % SLICE_CHECK == 0 and perf_counter() >= deadline):
+                    return 0
+        account.unseen -= self.unseen  # keys that went away meanwhile
+        self.unseen = 0
+        return most
+
+    def _of_value(self, key: bytes, value: Any) -> int:
+        if type(value) is bytes:
+            return sizes.of_text(value)
+        count = sizes.count(value)
+        if count <= MANY:
+            if key in self.means:
+                del self.means[key]
+            return sizes.of_value(value)
+        mean = self.means.get(key)
+        if mean is None or mean.changes <= 0:
+            mean = self.means[key] = Mean(value, count)
+        else:
+            mean.changes -= 1
+        return sizes.fixed(value) + int(mean.bytes * count)
+
+    def _add(self, key: bytes, size: int) -> None:
+        self.index[key] = len(self.keys)
+        self.keys.append(key)
+        self.sizes.append(size)
+        self.access.append(self.account.access.first(self.account.keyspace.now()))
+        self.account.keys += 1
+        self._grow(size)
+
+    def _remove(self, key: bytes, at: int) -> None:
+        """The last key takes the place of the one that goes."""
+        self._grow(-self.sizes[at])
+        self.account.keys -= 1
+        del self.index[key]
+        self.means.pop(key, None)
+        last, size, access = self.keys.pop(), self.sizes.pop(), self.access.pop()
+        if last != key:
+            self.keys[at], self.sizes[at], self.access[at] = last, size, access
+            self.index[last] = at
+
+    def _grow(self, size: int) -> None:
+        self.bytes += size
+        self.account.bytes += size
