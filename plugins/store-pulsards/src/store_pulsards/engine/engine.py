@@ -308,8 +308,9 @@ class Engine:
         if session.gate == LIMITED:
             spec = COMMANDS.get(args[0])
             if spec is not None and spec.least <= len(args) <= spec.most:
-                self.memory.admit(self.memory.takes_memory(session, spec))
-                return self.run(session, spec, args)
+                self.memory.admit_and_note(session, spec, args)
+                session.command = spec
+                return spec.handler(session.context, *args[1:])
         if not session.gate & MUTED:
             return self._admit(session, args)
         skipped = session.mute == b"SKIP"

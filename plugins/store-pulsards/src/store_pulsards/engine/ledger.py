@@ -30,13 +30,14 @@ SLICE_CHECK: Final = 64  # keys surveyed between two looks at the clock
 class Account:
     """What the ledgers of all databases come to."""
 
-    __slots__ = ("access", "bytes", "changed", "keys", "keyspace", "unseen")
+    __slots__ = ("access", "bytes", "changed", "keys", "keyspace", "peak", "unseen")
 
     def __init__(self, keyspace: Keyspace, access: Access) -> None:
         self.keyspace = keyspace
         self.access = access
         self.bytes = 0  # of the keys that have been measured
         self.keys = 0  # how many these are
+        self.peak = 0
         self.unseen = 0  # keys that the survey has still to go over
         self.changed: dict[tuple[Database, bytes], None] = {}
 
@@ -44,8 +45,11 @@ class Account:
         """Measure what has changed."""
         changed, self.changed = self.changed, {}
         for db, key in changed:
-            if db.ledger is not None:
-                db.ledger.measure(db, key)
+            ledger = db.ledger
+            if ledger is not None:
+                ledger.measure(db, key)
+        if self.bytes > self.peak:
+            self.peak = self.bytes
 
     def used(self) -> int:
         """The memory of every key; what has changed is measured first."""

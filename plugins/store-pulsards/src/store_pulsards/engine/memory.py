@@ -15,6 +15,7 @@ Expired keys, commands that run later, and whatever else changes a key come here
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -53,6 +54,7 @@ class Memory:
 
     __slots__ = (
         "_account",
+        "_base",
         "_ceiling",
         "_config",
         "_eviction",
@@ -73,6 +75,7 @@ class Memory:
         self.peak = 0
         self._keyspace = keyspace
         self._config = config
+        self._base = sizes.DATABASE * len(keyspace.databases)
         self._account = Account(keyspace, self.access)
         self._eviction = Eviction(keyspace, self.access)
         self._ceiling = 0  # of the memory while eviction is under way; 0 when it is not
@@ -131,16 +134,26 @@ class Memory:
             ErrorReply: It takes memory, and there is none.
         """
         account = self._account
+        if account.changed:
+            account.settle()
         if account.unseen:
             account.survey(perf_counter() + 1, BY_THE_WAY)
         limit = self._config.limit
-        if not limit:
-            return
-        used = self.used()
-        if used > limit:
-            self._make_room(used, takes_memory)
-        elif self._ceiling:
-            self._end_excess()
+        if limit and (account.unseen or self._ceiling or account.bytes + self._base > limit):
+            used = self.used()
+            if used > limit:
+                self._make_room(used, takes_memory)
+            elif self._ceiling:
+                self._end_excess()
+
+    def admit_and_note(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> None:
+        """Both at once, for a command that runs at once; on the way of every command while there is a limit."""
+        plan = self._plans.get(spec.name)
+        if plan is None:
+            plan = self._plan(spec)
+        self.admit(plan & TAKES > 0)
+        if plan & (USES | CHANGES):
+            self._note(session, spec, args, plan)
 
     def _make_room(self, used: int, takes_memory: bool) -> None:
         if not self._ceiling:
@@ -163,17 +176,21 @@ class Memory:
     def note(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> None:
         """A command runs now: remember which keys it uses, and which it may change."""
         plan = self._plan(spec)
-        if not plan & (USES | CHANGES):
-            return
+        if plan & (USES | CHANGES):
+            self._note(session, spec, args, plan)
+
+    def _note(self, session: Session, spec: CommandSpec, args: Sequence[bytes], plan: int) -> None:
         db = session.context.db
+        ledger = db.ledger
         keys = (args[1],) if plan & ONE_KEY else [args[at] for at in find_keys(spec, args)]
-        if plan & USES and db.ledger is not None and not (session.no_touch and spec.name != "touch"):
+        if plan & USES and ledger is not None and not (session.no_touch and spec.name != "touch"):
             now = self._keyspace.now()
             for key in keys:
-                db.ledger.use(key, now)
+                ledger.use(key, now)
         if plan & CHANGES:
+            changed = self._account.changed
             for key in keys:
-                self._account.changed[db, key] = None
+                changed[db, key] = None
 
     def _plan(self, spec: CommandSpec) -> int:
         plan = self._plans.get(spec.name)
@@ -182,7 +199,7 @@ class Memory:
             if spec.keys and not spec.keys[0].not_key:
                 plan |= 0 if spec.name in NOT_A_USE else USES
                 plan |= CHANGES if WRITE in spec.flags else 0
-                plan |= ONE_KEY if spec.keys == (FIRST,) else 0
+                plan |= ONE_KEY if len(spec.keys) == 1 and replace(spec.keys[0], note="") == FIRST else 0
             self._plans[spec.name] = plan
         return plan
 
@@ -260,11 +277,11 @@ class Memory:
         """A key was used so often."""
         self._set_record(db, key, self.access.with_frequency(counter, self._keyspace.now()))
 
-    def carry_over(self, db: Database, key: bytes, target_db: Database, target: bytes) -> None:
+    def carry_over(self, db: Database, key: bytes, target: bytes) -> None:
         """A value has got another name: it was used as before."""
         record = None if db.ledger is None else db.ledger.record(key)
         if record is not None:
-            self._set_record(target_db, target, record)
+            self._set_record(db, target, record)
 
     def _record(self, db: Database, key: bytes) -> int | None:
         self._account.settle()
@@ -280,14 +297,14 @@ class Memory:
     def used(self) -> int:
         """Bytes that the data takes: measured where there is a ledger, told from a few keys where there is none."""
         data = self._account.used() if self.on else sum(map(_estimated, self._keyspace.databases))
-        used = data + sizes.DATABASE * len(self._keyspace.databases)
-        self.peak = max(self.peak, used)
+        used = data + self._base
+        self.peak = max(self.peak, self._account.peak + self._base, used)
         return used
 
     def overhead(self) -> int:
         """Bytes of that which are neither keys nor values."""
         databases = self._keyspace.databases
-        return sizes.DATABASE * len(databases) + sum(sum(tables(db)) for db in databases if db.data)
+        return self._base + sum(sum(tables(db)) for db in databases if db.data)
 
     @property
     def over_now(self) -> int:
@@ -300,7 +317,7 @@ class Memory:
         return self._over_total + self.over_now
 
     def reset_statistics(self) -> None:
-        self.evicted = self._over_total = self.peak = 0
+        self.evicted = self._over_total = self.peak = self._account.peak = 0
 
 
 def tables(db: Database) -> tuple[int, int]:
@@ -316,5 +333,5 @@ def _estimated(db: Database) -> int:
     found = [item for part in parts for item in islice(part.items(), SAMPLED // len(parts) + 1)]
     if not found:
         return 0
-    total = sum(sizes.of_text(key) + sizes.of_value(value) for key, value in found)
+    total = sum(sizes.of_name(key, volatile=key in db.expires) + sizes.of_value(value) for key, value in found)
     return sum(tables(db)) + total * len(data) // len(found)

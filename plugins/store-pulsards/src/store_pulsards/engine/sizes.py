@@ -47,16 +47,23 @@ def block(size: int) -> int:
     return (size + 15) & ~15 if size <= SMALL_BLOCK else (size + 23) & ~15
 
 
+_SHORT: Final = (0, 0, *(block(size + BYTES) for size in range(2, SMALL_BLOCK)))
+
+
 def of_text(text: bytes) -> int:
     """The memory of a key, an element or a string; Python has the shortest ones once and for all."""
     size = len(text)
-    return block(size + BYTES) if size > 1 else 0
+    return _SHORT[size] if size < SMALL_BLOCK else block(size + BYTES)
 
 
 def of_key(key: bytes, *, volatile: bool) -> int:
     """The memory of a key, and of its places in the tables of its database."""
-    text = of_text(key)
-    return text + TABLE + (EXPIRY + text if volatile else 0)  # EXPIRE brings the text a second time
+    return of_name(key, volatile=volatile) + TABLE + (EXPIRY if volatile else 0)
+
+
+def of_name(key: bytes, *, volatile: bool) -> int:
+    """The memory of a key alone; the command that made it expire brought its text a second time."""
+    return of_text(key) * (2 if volatile else 1)
 
 
 def of_value(value: Any, samples: int = SAMPLES) -> int:

@@ -149,7 +149,7 @@ def _move(ctx: Context, key: bytes, value: Value, target: bytes) -> None:
     expiry = ctx.db.expires.get(key)
     ctx.db.remove(key)
     _place(ctx.db, target, value, expiry)
-    ctx.engine.memory.carry_over(ctx.db, key, ctx.db, target)
+    ctx.engine.memory.carry_over(ctx.db, key, target)
     ctx.notify("rename_from", key)
     ctx.notify("rename_to", target)
 
@@ -189,7 +189,6 @@ def move(ctx: Context, key: bytes, index: bytes) -> Reply:
     expiry = ctx.db.expires.get(key)
     ctx.db.remove(key)
     _place(db, key, value, expiry)
-    ctx.engine.memory.carry_over(ctx.db, key, db, key)
     ctx.notify("move_from", key)
     db.touched("move_to", key)
     return 1
