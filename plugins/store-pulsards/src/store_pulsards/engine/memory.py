@@ -277,12 +277,6 @@ class Memory:
         """A key was used so often."""
         self._set_record(db, key, self.access.with_frequency(counter, self._keyspace.now()))
 
-    def carry_over(self, db: Database, key: bytes, target: bytes) -> None:
-        """A value has got another name: it was used as before."""
-        record = None if db.ledger is None else db.ledger.record(key)
-        if record is not None:
-            self._set_record(db, target, record)
-
     def _record(self, db: Database, key: bytes) -> int | None:
         self._account.settle()
         return None if db.ledger is None else db.ledger.record(key)

@@ -149,7 +149,6 @@ def _move(ctx: Context, key: bytes, value: Value, target: bytes) -> None:
     expiry = ctx.db.expires.get(key)
     ctx.db.remove(key)
     _place(ctx.db, target, value, expiry)
-    ctx.engine.memory.carry_over(ctx.db, key, target)
     ctx.notify("rename_from", key)
     ctx.notify("rename_to", target)
 
