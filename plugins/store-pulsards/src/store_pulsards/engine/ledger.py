@@ -48,8 +48,7 @@ class Account:
             ledger = db.ledger
             if ledger is not None:
                 ledger.measure(db, key)
-        if self.bytes > self.peak:
-            self.peak = self.bytes
+        self.peak = max(self.peak, self.bytes)
 
     def used(self) -> int:
         """The memory of every key; what has changed is measured first."""
