@@ -7,7 +7,7 @@ what is over first, exactly, since the keyspace knows the order anyway.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import insort_left
 from random import randrange
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -33,7 +33,7 @@ class Eviction:
         self._keyspace = keyspace
         self._access = access
         self._pool: list[Candidate] = []  # the best one is the last
-        self._turn = 0  # the database that the next random key is from
+        self._turn = 0  # the database that is drawn from first
 
     def begin(self, policy: bytes) -> None:
         """Follow a policy from now on."""
@@ -86,16 +86,18 @@ class Eviction:
     def _fill_pool(self, volatile: bool, now: int) -> bool:
         """Draw from each database; whether there was anything to draw from."""
         pool = self._pool
+        databases = self._keyspace.databases
         found = False
-        for db in self._keyspace.databases:
+        self._turn += 1
+        for offset in range(len(databases)):
+            db = databases[(self._turn + offset) % len(databases)]
             if not (db.expires if volatile else db.data):
                 continue
             for key in self._draw(db, self.samples, volatile):
                 found = True
                 candidate = (self._worth(db, key, now), db.index, key)
-                if len(pool) < POOL or candidate > pool[0]:
-                    if candidate not in pool:
-                        insort(pool, candidate)
+                if (len(pool) < POOL or candidate[0] > pool[0][0]) and candidate not in pool:
+                    insort_left(pool, candidate, key=_worth_of)  # of equals, the one that was drawn first goes first
                     if len(pool) > POOL:
                         del pool[0]
         return found
@@ -110,3 +112,7 @@ class Eviction:
             return db.deadlines.some(db, count)
         keys = [] if db.ledger is None else db.ledger.keys
         return [keys[randrange(len(keys))] for _ in range(count)] if keys else []
+
+
+def _worth_of(candidate: Candidate) -> int:
+    return candidate[0]

@@ -265,7 +265,7 @@ class Database:
     def wake(self, key: bytes) -> None:
         """Spoil the transactions that watch a key, and note it for the clients that wait for it and for the ledger."""
         if self.ledger is not None:
-            self.ledger.account.changed[self, key] = None
+            self.ledger.account.changed[self, key] = self.keyspace.now()
         for session in self.watchers.get(key, ()):
             if session.watched[self, key] and key not in self.data:
                 session.watched[self, key] = False  # was over when it was watched, and now it is gone: no change

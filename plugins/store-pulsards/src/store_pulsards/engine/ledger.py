@@ -39,15 +39,15 @@ class Account:
         self.keys = 0  # how many these are
         self.peak = 0
         self.unseen = 0  # keys that the survey has still to go over
-        self.changed: dict[tuple[Database, bytes], None] = {}
+        self.changed: dict[tuple[Database, bytes], int] = {}  # and when (ms)
 
     def settle(self) -> None:
         """Measure what has changed."""
         changed, self.changed = self.changed, {}
-        for db, key in changed:
+        for (db, key), when in changed.items():
             ledger = db.ledger
             if ledger is not None:
-                ledger.measure(db, key)
+                ledger.measure(db, key, when)
         self.peak = max(self.peak, self.bytes)
 
     def used(self) -> int:
@@ -125,7 +125,7 @@ class Ledger:
         """The containers that this one consists of."""
         return [self.keys, self.index, self.means, self._batch]
 
-    def measure(self, db: Database, key: bytes) -> None:
+    def measure(self, db: Database, key: bytes, now: int) -> None:
         """A key has changed, or has come, or gone."""
         value = db.data.get(key)
         at = self.index.get(key)
@@ -135,7 +135,7 @@ class Ledger:
             return
         size = OWN + sizes.of_key(key, volatile=key in db.expires) + self._of_value(key, value)
         if at is None:
-            self._add(key, size)
+            self._add(key, size, now)
         else:
             self._grow(size - self.sizes[at])
             self.sizes[at] = size
@@ -169,14 +169,14 @@ class Ledger:
 
     def survey(self, db: Database, deadline: float, most: int) -> int:
         """Measure at most so many keys that were there before; how many more may be measured."""
-        account = self.account
+        account, now = self.account, self.account.keyspace.now()
         while self._batch or self._parts:
             if not self._batch:
                 self._batch = list(self._parts.pop())
             while self._batch:
                 key = self._batch.pop()
                 if self.index.get(key) is None:
-                    self.measure(db, key)
+                    self.measure(db, key, now)
                 if self.unseen > 1:  # it is not over before the last key, whatever has come meanwhile
                     self.unseen -= 1
                     account.unseen -= 1
@@ -202,11 +202,11 @@ class Ledger:
             mean.changes -= 1
         return sizes.fixed(value) + int(mean.bytes * count)
 
-    def _add(self, key: bytes, size: int) -> None:
+    def _add(self, key: bytes, size: int, now: int) -> None:
         self.index[key] = len(self.keys)
         self.keys.append(key)
         self.sizes.append(size)
-        self.access.append(self.account.access.first(self.account.keyspace.now()))
+        self.access.append(self.account.access.first(now))
         self.account.keys += 1
         self._grow(size)
 

@@ -183,14 +183,14 @@ class Memory:
         db = session.context.db
         ledger = db.ledger
         keys = (args[1],) if plan & ONE_KEY else [args[at] for at in find_keys(spec, args)]
+        now = self._keyspace.now()
         if plan & USES and ledger is not None and not (session.no_touch and spec.name != "touch"):
-            now = self._keyspace.now()
             for key in keys:
                 ledger.use(key, now)
         if plan & CHANGES:
             changed = self._account.changed
             for key in keys:
-                changed[db, key] = None
+                changed[db, key] = now
 
     def _plan(self, spec: CommandSpec) -> int:
         plan = self._plans.get(spec.name)
@@ -208,6 +208,7 @@ class Memory:
     def tend(self, seconds: float) -> bool:
         """Go on with what was begun, for at most so long; whether something is left to do."""
         deadline = perf_counter() + seconds
+        self._account.settle()
         more = self._account.survey(deadline)
         for ledger in self._ledgers():
             more = ledger.make_room(deadline) or more
@@ -253,9 +254,8 @@ class Memory:
         return 500e-6 * 1.15 ** (tenacity - 10) if tenacity < 100 else 1e9
 
     def _end_excess(self) -> None:
-        self._ceiling = 0
         self._over_total += self.over_now
-        self._over_since = 0
+        self._ceiling = 0
 
     # What keys are like
 
@@ -283,7 +283,7 @@ class Memory:
 
     def _set_record(self, db: Database, key: bytes, record: int) -> None:
         if db.ledger is not None:
-            db.ledger.measure(db, key)
+            db.ledger.measure(db, key, self._keyspace.now())
             db.ledger.set_record(key, record)
 
     # The figures

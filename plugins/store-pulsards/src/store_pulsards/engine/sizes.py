@@ -39,6 +39,7 @@ STREAM: Final = 220  # an empty one
 BLOCK: Final = 160  # of a stream, beside its arrays
 
 SAMPLES: Final = 16  # elements looked at
+REACH: Final = 4096  # elements among which they are chosen
 SMALL_BLOCK: Final = 512  # above it, Python leaves memory to the system's allocator
 
 
@@ -89,11 +90,13 @@ def fixed(value: Any) -> int:
 
 
 def mean(value: Any, samples: int = SAMPLES) -> float:
-    """The memory of one element of a collection, told from the first ones; 0 looks at all of them."""
+    """The memory of one element of a collection, told from some that are not far from the first; 0: from all."""
     _, elements, size = _SHAPES[type(value)]
+    reach = min(count(value), REACH)
+    step = max(1, reach // samples) if samples else 1
     found = 0
     total = 0
-    for element in islice(elements(value), samples) if samples else elements(value):
+    for element in islice(elements(value), 0, reach if samples else None, step):
         total += size(element)
         found += 1
     return total / found if found else 0.0
