@@ -1,4 +1,4 @@
-"""The limit of memory by connection string, in this process and in a server's: it holds over many writes of any type."""
+"""The limit of memory by connection string, in this process and in a server's: it holds whatever is written."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ async def test_a_transaction_that_finds_no_room_runs_none_of_its_commands() -> N
 @pytest.mark.parametrize("form", ["pulsards://", "pulsards://127.0.0.1:6410"])
 @pytest.mark.parametrize("size", ["much", "-1", "1.5gb", "10%"])
 def test_a_limit_that_is_no_size_is_a_wrong_connection_string(form: str, size: str) -> None:
-    with pytest.raises(DSNError, match="'maxmemory' is .* not a size such as 100mb"):
+    with pytest.raises(DSNError, match=r"'maxmemory' is .* not a size such as 100mb"):
         create_store(form, maxmemory=size)
 
 
 def test_a_policy_that_nobody_knows_is_a_wrong_connection_string() -> None:
-    with pytest.raises(DSNError, match="not one of volatile-lru, .*, noeviction"):
+    with pytest.raises(DSNError, match=r"not one of volatile-lru, .*, noeviction"):
         create_store("pulsards://?maxmemory_policy=lru")

@@ -25,10 +25,12 @@ Candidate: TypeAlias = tuple[int, int, bytes]
 class Eviction:
     """Finds keys to evict, of all databases of one keyspace that have a ledger."""
 
-    __slots__ = ("_access", "_keyspace", "_pool", "_turn", "policy", "samples")
+    __slots__ = ("_access", "_keyspace", "_pool", "_turn", "any_key", "policy", "samples", "volatile")
 
     def __init__(self, keyspace: Keyspace, access: Access) -> None:
         self.policy = b"noeviction"
+        self.volatile = False  # only keys that expire may go
+        self.any_key = False
         self.samples = 5
         self._keyspace = keyspace
         self._access = access
@@ -38,17 +40,18 @@ class Eviction:
     def begin(self, policy: bytes) -> None:
         """Follow a policy from now on."""
         self.policy = policy
+        self.volatile = policy.startswith(b"volatile")
+        self.any_key = policy.startswith(b"allkeys")
         self._pool.clear()
 
     def victim(self) -> tuple[Database, bytes] | None:
         """The key that goes next; None when there is none that may."""
-        scope, _, kind = self.policy.partition(b"-")
-        volatile = scope == b"volatile"
+        kind = self.policy.partition(b"-")[2]
         if kind == b"ttl":
             return self._soonest()
         if kind == b"random":
-            return self._random(volatile)
-        return self._least_needed(volatile) if kind else None
+            return self._random()
+        return self._least_needed() if kind else None
 
     def _soonest(self) -> tuple[Database, bytes] | None:
         found: tuple[Database, bytes] | None = None
@@ -58,32 +61,32 @@ class Eviction:
                 found = db, key
         return found
 
-    def _random(self, volatile: bool) -> tuple[Database, bytes] | None:
+    def _random(self) -> tuple[Database, bytes] | None:
         """The databases take turns."""
         databases = self._keyspace.databases
         for _ in databases:
             db = databases[self._turn % len(databases)]
             self._turn += 1
-            drawn = self._draw(db, 1, volatile)
+            drawn = self._draw(db, 1)
             if drawn:
                 return db, drawn[0]
         return None
 
-    def _least_needed(self, volatile: bool) -> tuple[Database, bytes] | None:
+    def _least_needed(self) -> tuple[Database, bytes] | None:
         """Draw, and take the best of the pool that is still there and was not used meanwhile."""
         now = self._keyspace.now()
         pool = self._pool
         drawn = True
         while drawn:
-            drawn = self._fill_pool(volatile, now)
+            drawn = self._fill_pool(now)
             while pool:
                 worth, index, key = pool.pop()
                 db = self._keyspace.databases[index]
-                if (key in db.expires if volatile else key in db.data) and self._worth(db, key, now) >= worth:
+                if (key in db.expires if self.volatile else key in db.data) and self._worth(db, key, now) >= worth:
                     return db, key
         return None
 
-    def _fill_pool(self, volatile: bool, now: int) -> bool:
+    def _fill_pool(self, now: int) -> bool:
         """Draw from each database; whether there was anything to draw from."""
         pool = self._pool
         databases = self._keyspace.databases
@@ -91,9 +94,9 @@ class Eviction:
         self._turn += 1
         for offset in range(len(databases)):
             db = databases[(self._turn + offset) % len(databases)]
-            if not (db.expires if volatile else db.data):
+            if not (db.expires if self.volatile else db.data):
                 continue
-            for key in self._draw(db, self.samples, volatile):
+            for key in self._draw(db, self.samples):
                 found = True
                 candidate = (self._worth(db, key, now), db.index, key)
                 if (len(pool) < POOL or candidate[0] > pool[0][0]) and candidate not in pool:
@@ -106,9 +109,8 @@ class Eviction:
         record = None if db.ledger is None else db.ledger.record(key)
         return 0 if record is None else self._access.worth_evicting(record, now)
 
-    @staticmethod
-    def _draw(db: Database, count: int, volatile: bool) -> list[bytes]:
-        if volatile:
+    def _draw(self, db: Database, count: int) -> list[bytes]:
+        if self.volatile:
             return db.deadlines.some(db, count)
         keys = [] if db.ledger is None else db.ledger.keys
         return [keys[randrange(len(keys))] for _ in range(count)] if keys else []

@@ -117,6 +117,8 @@ class Keyspace:
         one.deadlines, other.deadlines = other.deadlines, one.deadlines
         one.fields, other.fields = other.fields, one.fields
         one.ledger, other.ledger = other.ledger, one.ledger
+        if one.ledger is not None:
+            one.ledger.account.find_surveyed()
         self.dirty += 1
         for db in (one, other):
             for key in db.watchers.keys() | db.waiters.keys():
@@ -247,8 +249,9 @@ class Database:
             if key in data:
                 self.wake(key)
         count = len(data)
-        if self.ledger is not None:
+        if count and self.ledger is not None:
             self.ledger = self.ledger.replaced()
+            self.ledger.account.find_surveyed()
         for container in (data, expires, deadlines):
             self.keyspace.disposal.take(container)
         return count

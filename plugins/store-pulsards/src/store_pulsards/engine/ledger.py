@@ -30,7 +30,7 @@ SLICE_CHECK: Final = 64  # keys surveyed between two looks at the clock
 class Account:
     """What the ledgers of all databases come to."""
 
-    __slots__ = ("access", "bytes", "changed", "keys", "keyspace", "peak", "unseen")
+    __slots__ = ("access", "bytes", "changed", "keys", "keyspace", "mean", "peak", "surveyed")
 
     def __init__(self, keyspace: Keyspace, access: Access) -> None:
         self.keyspace = keyspace
@@ -38,7 +38,8 @@ class Account:
         self.bytes = 0  # of the keys that have been measured
         self.keys = 0  # how many these are
         self.peak = 0
-        self.unseen = 0  # keys that the survey has still to go over
+        self.mean = 0  # bytes a key, for those that have not been measured
+        self.surveyed: list[Database] = []  # those that have keys which were not yet measured
         self.changed: dict[tuple[Database, bytes], int] = {}  # and when (ms)
 
     def settle(self) -> None:
@@ -54,20 +55,30 @@ class Account:
         """The memory of every key; what has changed is measured first."""
         if self.changed:
             self.settle()
-        if self.unseen and self.keys:
-            return self.bytes + self.unseen * self.bytes // self.keys
-        return self.bytes
+        if not self.surveyed:
+            return self.bytes
+        if self.keys:
+            self.mean = self.bytes // self.keys
+        return self.bytes + self._unseen() * self.mean
+
+    def _unseen(self) -> int:
+        """How many keys have not been measured."""
+        return sum(max(0, len(db.data) - len(db.ledger.keys)) for db in self.surveyed if db.ledger is not None)
+
+    def find_surveyed(self) -> None:
+        """Ledgers have come, gone or changed places."""
+        databases = self.keyspace.databases
+        self.surveyed = [db for db in databases if db.ledger is not None and db.ledger.surveying]
 
     def survey(self, deadline: float, most: int = 2**62) -> bool:
         """Measure keys that were there before, until ``deadline`` (of ``perf_counter``); whether some are left."""
-        if not self.unseen:
-            return False
-        for db in self.keyspace.databases:
-            if db.ledger is not None and db.ledger.unseen:
+        while self.surveyed and most > 0:
+            db = self.surveyed[-1]
+            if db.ledger is not None:
                 most = db.ledger.survey(db, deadline, most)
-                if most <= 0:
-                    break
-        return self.unseen > 0
+            if db.ledger is None or not db.ledger.surveying:
+                self.find_surveyed()
+        return bool(self.surveyed)
 
 
 class Mean:
@@ -85,7 +96,7 @@ class Ledger:
     ``access``.
     """
 
-    __slots__ = ("_batch", "_parts", "access", "account", "bytes", "index", "keys", "means", "sizes", "unseen")
+    __slots__ = ("_batch", "_parts", "access", "account", "bytes", "index", "keys", "means", "sizes")
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -95,14 +106,11 @@ class Ledger:
         self.access: array[int] = array("I")
         self.means: dict[bytes, Mean] = {}
         self.bytes = 0
-        self.unseen = 0
         self._parts: list[dict[bytes, Any]] = []  # of the database; their keys are not yet in _batch
         self._batch: list[bytes] = []  # keys to go over
 
     def begin_survey(self, data: dict[bytes, Any] | Shards[Any]) -> None:
         """There were keys before the ledger."""
-        self.unseen = len(data)
-        self.account.unseen += self.unseen
         if isinstance(data, dict):
             self._batch = list(data)
         else:  # the last one first: what is not yet moved goes to the others meanwhile
@@ -113,13 +121,17 @@ class Ledger:
         account = self.account
         account.bytes -= self.bytes
         account.keys -= len(self.keys)
-        account.unseen -= self.unseen
         account.keyspace.disposal.take(self)
 
     def replaced(self) -> Ledger:
         """Another one, for a database that was emptied."""
         self.close()
         return Ledger(self.account)
+
+    @property
+    def surveying(self) -> bool:
+        """Whether there are keys that were there before the ledger, and have not been measured."""
+        return bool(self._batch or self._parts)
 
     def contents(self) -> list[object]:
         """The containers that this one consists of."""
@@ -169,22 +181,17 @@ class Ledger:
 
     def survey(self, db: Database, deadline: float, most: int) -> int:
         """Measure at most so many keys that were there before; how many more may be measured."""
-        account, now = self.account, self.account.keyspace.now()
-        while self._batch or self._parts:
+        now = self.account.keyspace.now()
+        while self.surveying:
             if not self._batch:
                 self._batch = list(self._parts.pop())
             while self._batch:
                 key = self._batch.pop()
                 if self.index.get(key) is None:
                     self.measure(db, key, now)
-                if self.unseen > 1:  # it is not over before the last key, whatever has come meanwhile
-                    self.unseen -= 1
-                    account.unseen -= 1
                 most -= 1
                 if most <= 0 or (most % SLICE_CHECK == 0 and perf_counter() >= deadline):
                     return 0
-        account.unseen -= self.unseen  # keys that went away meanwhile
-        self.unseen = 0
         return most
 
     def _of_value(self, key: bytes, value: Any) -> int:

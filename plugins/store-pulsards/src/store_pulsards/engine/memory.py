@@ -91,7 +91,6 @@ class Memory:
         was_on = self.on
         self.on = self._config.limit > 0 or policy.endswith((b"lru", b"lfu"))
         lfu = policy.endswith(b"lfu")
-        self._keyspace.frozen = 0
         if self.access.lfu is not lfu:
             self.access.lfu = lfu
             for ledger in self._ledgers():
@@ -112,6 +111,7 @@ class Memory:
             db.ledger = Ledger(self._account)
             if db.data:
                 db.ledger.begin_survey(db.data)
+        self._account.find_surveyed()
         self._account.survey(perf_counter() + 1, AT_ONCE)
 
     def _close(self) -> None:
@@ -121,6 +121,7 @@ class Memory:
                 db.ledger.close()
                 db.ledger = None
         self._account.changed.clear()
+        self._account.surveyed.clear()
 
     def _ledgers(self) -> list[Ledger]:
         return [db.ledger for db in self._keyspace.databases if db.ledger is not None]
@@ -136,10 +137,10 @@ class Memory:
         account = self._account
         if account.changed:
             account.settle()
-        if account.unseen:
+        if account.surveyed:
             account.survey(perf_counter() + 1, BY_THE_WAY)
         limit = self._config.limit
-        if limit and (account.unseen or self._ceiling or account.bytes + self._base > limit):
+        if limit and (account.surveyed or self._ceiling or account.bytes + self._base > limit):
             used = self.used()
             if used > limit:
                 self._make_room(used, takes_memory)
@@ -207,6 +208,7 @@ class Memory:
 
     def tend(self, seconds: float) -> bool:
         """Go on with what was begun, for at most so long; whether something is left to do."""
+        self._keyspace.frozen = 0
         deadline = perf_counter() + seconds
         self._account.settle()
         more = self._account.survey(deadline)
@@ -214,7 +216,6 @@ class Memory:
             more = ledger.make_room(deadline) or more
         limit = self._config.limit
         if limit and self.used() > limit:
-            self._keyspace.frozen = 0
             more = (self._evict(deadline - perf_counter()) and self.used() > limit) or more
         return more
 
@@ -226,9 +227,12 @@ class Memory:
         done = 0
         while self.used() > limit:
             victim = self._eviction.victim()
-            if victim is None:
+            if victim is not None:
+                self._remove(*victim)
+            elif not self._account.surveyed or not self._eviction.any_key:
                 return False
-            self._remove(*victim)
+            else:  # those that were measured have gone already
+                self._account.survey(deadline, BY_THE_WAY)
             done += 1
             if done % BETWEEN_LOOKS == 0 and perf_counter() >= deadline:
                 break
