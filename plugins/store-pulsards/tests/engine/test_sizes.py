@@ -119,3 +119,25 @@ def test_what_an_element_of_a_large_collection_takes_is_told_anew_when_much_of_i
     value = engine.keyspace.databases[0].data[b"hash"]
     told = engine.memory.used()
     assert told == pytest.approx(sizes.of_value(value, 0), rel=0.1)
+
+
+@pytest.mark.parametrize("command", [b"SREM", b"HDEL"])
+def test_what_is_left_of_a_large_collection_is_not_searched_for_at_each_change(
+    command: bytes,
+) -> None:
+    engine = Engine()
+    session = engine.session()
+    engine.execute(session, b"CONFIG SET maxmemory 100gb".split())
+    if command == b"SREM":
+        engine.execute(session, [b"SADD", b"key", *members(20_000)])
+    else:
+        engine.execute(session, [b"HSET", b"key", *(word for name in members(20_000) for word in (name, b"value"))])
+    engine.execute(session, [command, b"key", *members(19_900)])
+    engine.memory.used()
+    ledger = engine.keyspace.databases[0].ledger
+    assert ledger is not None
+    told = ledger.means[b"key"]
+    for number in range(19_900, 19_990):
+        engine.execute(session, [command, b"key", text(number, 20)])
+        engine.memory.used()
+    assert ledger.means[b"key"] is told

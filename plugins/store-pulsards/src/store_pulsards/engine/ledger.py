@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OWN: Final = sizes.TABLE + sizes.NUMBER + 2 * sizes.SLOT + 5  # the ledger itself, for one key
 MANY: Final = 256  # elements; what one of them takes is not told anew at each change
+ROOMY: Final = 65_536  # bytes of a collection's tables, where there are few elements in them
 SLICE_CHECK: Final = 64  # keys surveyed between two looks at the clock
 
 
@@ -82,13 +83,16 @@ class Account:
 
 
 class Mean:
-    """What an element of a large collection takes; told anew after a 16th of it has changed."""
+    """What an element of a large collection takes; told anew after a 16th of it has changed.
+
+    The tables of a collection that was larger once are walked for longer, and have to last for longer.
+    """
 
     __slots__ = ("bytes", "changes")
 
-    def __init__(self, value: Any, count: int) -> None:
+    def __init__(self, value: Any, fixed: int) -> None:
         self.bytes = sizes.mean(value)
-        self.changes = count // 16
+        self.changes = max(len(value), fixed // 256) // 16
 
 
 class Ledger:
@@ -197,17 +201,17 @@ class Ledger:
     def _of_value(self, key: bytes, value: Any) -> int:
         if type(value) is bytes:
             return sizes.of_text(value)
-        count = sizes.count(value)
-        if count <= MANY:
+        fixed = sizes.fixed(value)
+        if len(value) <= MANY and fixed <= ROOMY:
             if key in self.means:
                 del self.means[key]
-            return sizes.of_value(value)
+            return fixed + int(sizes.mean(value) * sizes.count(value))
         mean = self.means.get(key)
         if mean is None or mean.changes <= 0:
-            mean = self.means[key] = Mean(value, count)
+            mean = self.means[key] = Mean(value, fixed)
         else:
             mean.changes -= 1
-        return sizes.fixed(value) + int(mean.bytes * count)
+        return fixed + int(mean.bytes * sizes.count(value))
 
     def _add(self, key: bytes, size: int, now: int) -> None:
         self.index[key] = len(self.keys)
