@@ -282,6 +282,19 @@ def test_the_time_over_the_limit_is_told(clock: Any, run: Run) -> None:
     assert info(run, "total_eviction_exceeded_time") == 0
 
 
+def test_the_time_over_the_limit_ends_when_enough_was_evicted(engine: Engine, clock: Any, run: Run) -> None:
+    for number in range(1_000):
+        run("SET", f"key:{number}", "x" * 50)
+    run("CONFIG", "SET", "maxmemory", "50kb", "maxmemory-policy", "allkeys-lru", "maxmemory-eviction-tenacity", 0)
+    run("PING")
+    clock.now += 2
+    while engine.tend():
+        pass
+    clock.now += 100
+    assert info(run, "total_eviction_exceeded_time") == 2000
+    assert info(run, "current_eviction_exceeded_time") == 0
+
+
 def test_what_is_evicted_is_freed_in_slices_when_it_is_large(engine: Engine, run: Run) -> None:
     run("SADD", "large", *range(5_000))
     run("CONFIG", "SET", "maxmemory", 1, "maxmemory-policy", "allkeys-lru")

@@ -161,11 +161,8 @@ class Memory:
             self._ceiling = used
             self._over_since = self._keyspace.now()
         seconds = self._tenacity()
-        if self._evict(seconds):
-            enough = not takes_memory or self._keeps_pace(seconds)
-        else:
-            enough = self.used() <= self._config.limit
-        if takes_memory and not enough:
+        enough = self._evict(seconds)
+        if takes_memory and not (enough and self._keeps_pace(seconds)):
             raise errors.out_of_memory()
 
     def takes_memory(self, session: Session, spec: CommandSpec) -> bool:
@@ -235,7 +232,9 @@ class Memory:
                 self._account.survey(deadline, BY_THE_WAY)
             done += 1
             if done % BETWEEN_LOOKS == 0 and perf_counter() >= deadline:
-                break
+                return True
+        if self._ceiling:
+            self._end_excess()
         return True
 
     def _remove(self, db: Database, key: bytes) -> None:
@@ -246,9 +245,11 @@ class Memory:
     def _keeps_pace(self, seconds: float) -> bool:
         """Evict for longer, as a command wants memory; whether there is no more data than when eviction began."""
         for _ in range(PATIENT):
-            if self.used() <= self._ceiling or not self._evict(seconds):
-                break
-        return self.used() <= self._ceiling
+            if not self._ceiling or self.used() <= self._ceiling:
+                return True
+            if not self._evict(seconds):
+                return False
+        return not self._ceiling or self.used() <= self._ceiling
 
     def _tenacity(self) -> float:
         """Seconds that a command may spend on eviction, by Valkey's formula."""
