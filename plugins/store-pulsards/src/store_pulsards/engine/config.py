@@ -21,8 +21,6 @@ from store_pulsards.engine.replies import ErrorReply
 FACTS: Final[dict[bytes, bytes]] = {
     b"appendonly": b"no",
     b"cluster-enabled": b"no",
-    b"maxmemory": b"0",
-    b"maxmemory-policy": b"noeviction",
     b"port": b"0",
     b"save": b"",
     b"stream-node-max-bytes": b"4096",
@@ -42,6 +40,10 @@ NUMBERS: Final[dict[bytes, tuple[int, int, int]]] = {
     b"commandlog-request-larger-than": (-1, -1, MOST),
     b"commandlog-slow-execution-max-len": (128, 0, MOST),
     b"latency-monitor-threshold": (0, 0, MOST),
+    b"lfu-decay-time": (1, 0, 2**31 - 1),
+    b"lfu-log-factor": (10, 0, 2**31 - 1),
+    b"maxmemory-eviction-tenacity": (10, 0, 100),
+    b"maxmemory-samples": (5, 1, 64),
 }
 # What the encodings of small collections depend on; some are sizes, written as such.
 ENCODING_NUMBERS: Final[dict[bytes, tuple[int, int, int]]] = {
@@ -75,6 +77,16 @@ OF_SERVERS: Final = frozenset({*SERVER_NUMBERS, *SERVER_SIZES, OUTPUT_LIMIT, PRO
 SWITCHES: Final[dict[bytes, bool]] = {b"latency-tracking": False, PROTECTED_MODE: True}
 PERCENTILES: Final = b"latency-tracking-info-percentiles"
 CLIENT_CLASSES: Final = {b"normal": b"normal", b"slave": b"slave", b"replica": b"slave", b"pubsub": b"pubsub"}
+POLICIES: Final = (
+    b"volatile-lru",
+    b"volatile-lfu",
+    b"volatile-random",
+    b"volatile-ttl",
+    b"allkeys-lru",
+    b"allkeys-lfu",
+    b"allkeys-random",
+    b"noeviction",
+)
 ALIASES: Final[dict[bytes, bytes]] = {
     b"hash-max-ziplist-entries": b"hash-max-listpack-entries",
     b"hash-max-ziplist-value": b"hash-max-listpack-value",
@@ -103,6 +115,7 @@ EVENT_CLASS: Final[dict[str, int]] = {
         "t": "xadd xtrim xdel xsetid xgroup-create xgroup-createconsumer xgroup-delconsumer xgroup-destroy "
         "xgroup-setid",
         "x": "expired",
+        "e": "evicted",
     }.items()
     for event in events.split()
 }
@@ -167,11 +180,14 @@ class Config:
         "encodings",
         "events",
         "hll_sparse_max_bytes",
+        "limit",
         "longest_string",
         "output_limits",
         "password",
         "percentiles",
+        "policy",
         "watch_events",
+        "watch_memory",
         "watch_observation",
         "watch_servers",
     )
@@ -194,9 +210,14 @@ class Config:
             b"pubsub": (33_554_432, 8_388_608, 60),
         }
         self._switches = dict(SWITCHES)
+        self.limit = 0  # bytes (maxmemory); 0 for none
+        self.policy = b"noeviction"
+        self.watch_memory: Callable[[], None] | None = None  # called when one of these changes
         self.watch_observation: Callable[[], None] | None = None  # called when a number or a switch changes
         self._setters: dict[bytes, Callable[[bytes], Callable[[], None]]] = {
             b"hll-sparse-max-bytes": self._set_hll_sparse_max_bytes,
+            b"maxmemory": self._set_limit,
+            b"maxmemory-policy": self._set_policy,
             b"notify-keyspace-events": self._set_events,
             b"requirepass": self._set_password,
             OUTPUT_LIMIT: self._set_output_limit,
@@ -241,6 +262,8 @@ class Config:
             **self._facts,
             **numbers,
             b"hll-sparse-max-bytes": b"%d" % self.hll_sparse_max_bytes,
+            b"maxmemory": b"%d" % self.limit,
+            b"maxmemory-policy": self.policy,
             **{alias: numbers[name] for alias, name in ALIASES.items()},
             OUTPUT_LIMIT: self._shown_output_limits(),
             PERCENTILES: b" ".join(b"%.15g" % each for each in self.percentiles),
@@ -337,6 +360,30 @@ class Config:
             self.hll_sparse_max_bytes = size
 
         return change
+
+    def _set_limit(self, value: bytes) -> Callable[[], None]:
+        limit = memory_size(b"maxmemory", value)
+
+        def change() -> None:
+            self.limit = limit
+            self._memory_changed()
+
+        return change
+
+    def _set_policy(self, value: bytes) -> Callable[[], None]:
+        policy = value.lower()
+        if policy not in POLICIES:
+            raise errors.config_not_one_of(b"maxmemory-policy", POLICIES)
+
+        def change() -> None:
+            self.policy = policy
+            self._memory_changed()
+
+        return change
+
+    def _memory_changed(self) -> None:
+        if self.watch_memory is not None:
+            self.watch_memory()
 
     def _set_number(self, given: bytes, value: bytes) -> Callable[[], None]:
         name = ALIASES.get(given, given)

@@ -45,7 +45,6 @@ LEFT_OUT = {
         *("expired_stale_perc", "expired_keys_with_volatile_items_stale_perc", "expired_time_cap_reached_count"),
         "expire_cycle_cpu_milliseconds",
     },
-    "limits of memory": {"total_eviction_exceeded_time", "current_eviction_exceeded_time"},
 }
 VARYING = ("db", "cmdstat_", "latency_percentiles_usec_", "errorstat_")
 SEEN_IN_A_CLUSTER = {"# Cluster Info", "# TLS"}
@@ -94,7 +93,7 @@ def test_no_field_of_valkey_is_missing_without_a_reason(engine: Engine, valkey: 
     theirs = names(of_valkey(valkey, "everything"), without="Memory")
     left_out = set().union(*LEFT_OUT.values())
     assert theirs - ours - left_out == {*()}
-    assert ours & (left_out - LEFT_OUT["limits of memory"]) == {*()}
+    assert ours & left_out == {*()}
 
 
 # What tools read: redis-cli --stat, RedisInsight, the exporter of Prometheus, Datadog's agent, redis-py, Flower.

@@ -135,5 +135,6 @@ def config_resetstat(ctx: Context) -> Reply:
     ctx.engine.acl_log.denied = 0
     ctx.engine.traffic.reset(ctx.engine.sessions_made)
     ctx.engine.observation.reset_statistics()
+    ctx.engine.memory.reset_statistics()
     ctx.engine.errors.clear()
     return OK
