@@ -28,6 +28,7 @@ ADMINISTRATION = (
 )
 INTERPRETED = {
     "engine/errors.py",
+    "engine/refusals.py",
     "engine/members.py",
     "engine/replies.py",
     "engine/volatile_hash.py",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from store_pulsards.engine import args, errors
+from store_pulsards.engine import args, errors, refusals
 
 # The containers have to be there first.
 from store_pulsards.engine.commands import acl, modules, scripting, standalone  # noqa: F401
@@ -43,12 +43,12 @@ def _check_numkeys(words: tuple[bytes, ...]) -> None:
     if count > len(words) - 1:
         raise errors.too_many_keys()
     if count < 0:
-        raise errors.numkeys_negative()
+        raise refusals.numkeys_negative()
 
 
 def _eval(ctx: Context, script: bytes, *words: bytes) -> Reply:
     _check_numkeys(words)
-    raise errors.no_scripting_engine(_engine_of(script))
+    raise refusals.no_scripting_engine(_engine_of(script))
 
 
 def _engine_of(script: bytes) -> bytes:
@@ -57,53 +57,53 @@ def _engine_of(script: bytes) -> bytes:
         return _LUA
     line, end, _ = script.partition(b"\n")
     if not end:
-        raise errors.invalid_shebang()
+        raise refusals.invalid_shebang()
     return line.split()[0][len(_SHEBANG) :]
 
 
 def _evalsha(ctx: Context, digest: bytes, *words: bytes) -> Reply:
     if len(digest) == _DIGEST:
         _check_numkeys(words)
-    raise errors.no_script()
+    raise refusals.no_script()
 
 
 def _script_load(ctx: Context, script: bytes) -> Reply:
-    raise errors.no_scripting_engine(_engine_of(script))
+    raise refusals.no_scripting_engine(_engine_of(script))
 
 
 def _script_debug(ctx: Context, mode: bytes, *engine: bytes) -> Reply:
     if len(engine) > 1 or mode.upper() not in (b"YES", b"SYNC", b"NO"):
-        raise errors.script_debug_mode()
-    raise errors.no_engine_to_debug(engine[0] if engine else _LUA)
+        raise refusals.script_debug_mode()
+    raise refusals.no_engine_to_debug(engine[0] if engine else _LUA)
 
 
 def _function_load(ctx: Context, *words: bytes) -> Reply:
     *options, code = words
     for option in options:
         if option.upper() != b"REPLACE":
-            raise errors.unknown_function_option(option)
+            raise refusals.unknown_function_option(option)
     if not code.startswith(_SHEBANG):
-        raise errors.no_library_metadata()
+        raise refusals.no_library_metadata()
     line, end, _ = code.partition(b"\n")
     if not end:
-        raise errors.invalid_library_metadata()
+        raise refusals.invalid_library_metadata()
     engine, *metadata = line[len(_SHEBANG) :].split()
     if not any(each.startswith(b"name=") for each in metadata):
-        raise errors.library_without_name()
-    raise errors.no_function_engine(engine)
+        raise refusals.library_without_name()
+    raise refusals.no_function_engine(engine)
 
 
 def _function_restore(ctx: Context, serialized: bytes, *policy: bytes) -> Reply:
     if len(policy) > 1:
         raise errors.WrongSubcommand("FUNCTION")
     if policy and policy[0].upper() not in (b"FLUSH", b"APPEND", b"REPLACE"):
-        raise errors.function_restore_policy()
+        raise refusals.function_restore_policy()
     try:
         libraries = payload.unseal(serialized)
     except PayloadError:
         raise errors.bad_payload() from None
     if libraries:
-        raise errors.no_function_engine(b"LUA")
+        raise refusals.no_function_engine(b"LUA")
     return OK
 
 
@@ -112,8 +112,8 @@ _OWN_WAY: Final[dict[str, Handler]] = {
     "EVALSHA": _evalsha,
     "EVALSHA_RO": _evalsha,
     "EVAL_RO": _eval,
-    "FCALL": _refuse(errors.function_not_found),
-    "FCALL_RO": _refuse(errors.function_not_found),
+    "FCALL": _refuse(refusals.function_not_found),
+    "FCALL_RO": _refuse(refusals.function_not_found),
     "FUNCTION|LOAD": _function_load,
     "FUNCTION|RESTORE": _function_restore,
     "SCRIPT|DEBUG": _script_debug,

@@ -10,7 +10,7 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Final
 
-from store_pulsards.engine import args, errors, table
+from store_pulsards.engine import args, errors, refusals, table
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import OK, Reply, SetReply
 from store_pulsards.engine.table import ADMIN, LOADING, NOSCRIPT, STALE, family
@@ -82,7 +82,7 @@ def cat(ctx: Context, *category: bytes) -> Reply:
         raise errors.WrongSubcommand("ACL")
     wanted = category[0].decode("utf-8", "replace").lower()
     if wanted not in CATEGORIES:
-        raise errors.unknown_category(category[0])
+        raise refusals.unknown_category(category[0])
     specs = [each for spec in table.every() for each in (spec, *spec.parts)]
     return [spec.name.encode() for spec in specs if wanted in spec.acl]
 
@@ -94,7 +94,7 @@ def genpass(ctx: Context, *bits: bytes) -> Reply:
         raise errors.WrongSubcommand("ACL")
     number = args.integer(bits[0]) if bits else USUAL_BITS
     if not 0 < number <= MOST_BITS:
-        raise errors.password_bits()
+        raise refusals.password_bits()
     digits = (number + 3) // 4
     return token_bytes(digits).hex()[:digits].encode()
 
@@ -103,10 +103,10 @@ def genpass(ctx: Context, *bits: bytes) -> Reply:
 def dryrun(ctx: Context, user: bytes, *words: bytes) -> Reply:
     """Simulates the execution of a command by a user, without executing the command."""
     if user != b"default":
-        raise errors.user_not_found(user)
+        raise refusals.user_not_found(user)
     spec = table.resolve(words)
     if spec is None:
-        raise errors.command_not_found(words[0])
+        raise refusals.command_not_found(words[0])
     if not spec.accepts(len(words)):
         raise errors.wrong_arity(spec.name)
     return OK
@@ -116,20 +116,20 @@ def dryrun(ctx: Context, user: bytes, *words: bytes) -> Reply:
 def deluser(ctx: Context, *names: bytes) -> Reply:
     """Deletes ACL users, and terminates their connections."""
     if b"default" in names:
-        raise errors.default_user_stays()
+        raise refusals.default_user_stays()
     return 0
 
 
 @command("ACL|LOAD", arity=2, flags=ADMINISTRATION, since="6.0.0")
 def load(ctx: Context) -> Reply:
     """Reloads the rules from the configured ACL file."""
-    raise errors.no_acl_file()
+    raise refusals.no_acl_file()
 
 
 @command("ACL|SAVE", arity=2, flags=ADMINISTRATION, since="6.0.0", tips=EVERY_NODE)
 def save(ctx: Context) -> Reply:
     """Saves the effective ACL rules in the configured ACL file."""
-    raise errors.no_acl_file()
+    raise refusals.no_acl_file()
 
 
 @command("ACL|LOG", arity=-2, flags=ADMINISTRATION, since="6.0.0")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from store_pulsards.engine import args, errors
+from store_pulsards.engine import args, errors, refusals
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.rdb import payload
 from store_pulsards.engine.replies import OK, Reply, Status
@@ -42,7 +42,7 @@ class Options:
                 self.credentials, left = tuple(left[:count]), left[count:]
             elif option == b"KEYS":
                 if key:
-                    raise errors.migrate_key_and_keys()
+                    raise refusals.migrate_key_and_keys()
                 self.keys, left = left, []
             else:
                 raise errors.syntax_error()
@@ -80,9 +80,9 @@ def migrate(
     if not any(answers[: len(before)]) and not options.copy:
         _remove(ctx, [each for each, answer in zip(keys, answers[len(before) :], strict=False) if answer is None])
     if refused:
-        raise errors.target_refused(refused[0])
+        raise refusals.target_refused(refused[0])
     if trouble:
-        raise errors.target_trouble(trouble)
+        raise refusals.target_trouble(trouble)
     return OK
 
 

@@ -6,7 +6,7 @@ What asks after them is answered so, and what removes them has nothing to do. Wh
 
 from __future__ import annotations
 
-from store_pulsards.engine import errors
+from store_pulsards.engine import errors, refusals
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.rdb import payload
 from store_pulsards.engine.replies import OK, Reply
@@ -26,7 +26,7 @@ def _mode(container: str, mode: tuple[bytes, ...]) -> None:
     if len(mode) > 1 and container == "FUNCTION":
         raise errors.WrongSubcommand(container)
     if len(mode) > 1 or (mode and mode[0].upper() not in (b"SYNC", b"ASYNC")):
-        raise errors.function_flush_mode() if container == "FUNCTION" else errors.script_flush_mode()
+        raise errors.function_flush_mode() if container == "FUNCTION" else refusals.script_flush_mode()
 
 
 @command("FUNCTION|FLUSH", arity=-2, flags=WRITE | NOSCRIPT, since="7.0.0", tips=EVERY_SHARD)
@@ -39,7 +39,7 @@ def function_flush(ctx: Context, *mode: bytes) -> Reply:
 @command("FUNCTION|DELETE", arity=3, flags=WRITE | NOSCRIPT, since="7.0.0", tips=EVERY_SHARD)
 def function_delete(ctx: Context, library: bytes) -> Reply:
     """Deletes a library and its functions."""
-    raise errors.library_not_found()
+    raise refusals.library_not_found()
 
 
 @command("FUNCTION|DUMP", arity=2, flags=NOSCRIPT, since="7.0.0")
@@ -51,7 +51,7 @@ def function_dump(ctx: Context) -> Reply:
 @command("FUNCTION|KILL", arity=2, flags=NOSCRIPT | ALLOW_BUSY, since="7.0.0", tips=WHERE_IT_RUNS)
 def function_kill(ctx: Context) -> Reply:
     """Terminates a function during execution."""
-    raise errors.no_script_runs()
+    raise refusals.no_script_runs()
 
 
 @command("FUNCTION|LIST", arity=-2, flags=NOSCRIPT, since="7.0.0", tips=("nondeterministic_output_order",))
@@ -63,11 +63,11 @@ def function_list(ctx: Context, *options: bytes) -> Reply:
         option = left.pop(0)
         name = option.upper()
         if name in given or name not in (b"WITHCODE", b"LIBRARYNAME"):
-            raise errors.unknown_argument(option)
+            raise refusals.unknown_argument(option)
         given.add(name)
         if name == b"LIBRARYNAME":
             if not left:
-                raise errors.no_library_name()
+                raise refusals.no_library_name()
             left.pop(0)
     return []
 
@@ -106,10 +106,10 @@ def script_flush(ctx: Context, *mode: bytes) -> Reply:
 @command("SCRIPT|KILL", arity=2, flags=NOSCRIPT | ALLOW_BUSY, since="2.6.0", tips=WHERE_IT_RUNS)
 def script_kill(ctx: Context) -> Reply:
     """Terminates a server-side Lua script during execution."""
-    raise errors.no_script_runs()
+    raise refusals.no_script_runs()
 
 
 @command("SCRIPT|SHOW", arity=3, flags=NOSCRIPT | STALE, since="8.0.0")
 def script_show(ctx: Context, digest: bytes) -> Reply:
     """Show server-side Lua script in the script cache."""
-    raise errors.no_script()
+    raise refusals.no_script()
