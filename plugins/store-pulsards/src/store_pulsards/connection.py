@@ -19,6 +19,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
+from store_pulsards.batch import run
 from store_pulsards.encoder import ENCODERS
 from store_pulsards.engine.replies import Reply
 from store_pulsards.protocol import UNANSWERED, Request, RequestParser, protocol_error
@@ -29,13 +30,12 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("store_pulsards")
 
 TOO_MANY_CLIENTS: Final = b"-ERR max number of clients reached\r\n"
+BATCH: Final = 64  # requests between two looks at how much output has come together
 DENIED: Final = (
     b"-DENIED Running in protected mode because protected mode is enabled and no password is set. In this mode "
     b"connections are only accepted from the loopback interface. Set a password (PULSARDS_REQUIREPASS or "
     b"--requirepass), or start the server with --protected-mode no if nobody else can reach it.\r\n"
 )
-INTERNAL_ERROR: Final = b"-ERR internal error, the server's log has it\r\n"
-BATCH: Final = 64  # replies between two looks at how much output has come together
 
 
 class Connection(asyncio.Protocol):
@@ -148,30 +148,16 @@ class Connection(asyncio.Protocol):
 
     def _run(self, requests: list[Request]) -> None:
         """Execute requests in order, until the client blocks, leaves, or does not take its replies."""
-        session, out, execute = self.session, self._out, self._engine.execute
-        append, held = out.append, self._held
-        queue = iter(requests)
+        session = self.session
         self._executing = True
-        look = BATCH
-        for request in queue:
-            try:
-                reply = execute(session, request)
-                append(ENCODERS[session.resp][type(reply)](reply))
-            except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
-                log.exception("command %r failed", request[0])
-                append(INTERNAL_ERROR)
-                session.closing = True
-            if held:
-                out += held
-                held.clear()
-            if session.blocked is not None or session.closing:
-                break
-            if len(out) > look:
-                if self._overflows():
-                    break
-                look = len(out) + BATCH
+        if len(requests) <= BATCH:
+            self._batch = run(self._engine, session, requests, self._out, self._held)
+        else:
+            self._batch = requests
+            while self._batch and session.blocked is None and not session.closing and not self._overflows():
+                left = run(self._engine, session, self._batch[:BATCH], self._out, self._held)
+                self._batch = left + self._batch[BATCH:]
         self._executing = False
-        self._batch = list(queue)
         if session.blocked is not None:
             self._await_deadline()
 
