@@ -52,14 +52,15 @@ def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the l
         What was not executed, because the client has to wait, or to leave.
     """
     keyspace, context, append = engine.keyspace, session.context, out.append
+    handler: Any = None
     request: Request = []
     engine.executed += len(requests)
     queue = iter(requests)
     try:
         for request in queue:
             count = len(request)
-            handler = HANDLERS[count].get(request[0]) if count < USUAL else None
-            if handler is None or session.gate:
+            handler = HANDLERS[count].get(request[0]) if count < USUAL and not session.gate else None
+            if handler is None:
                 engine.executed -= 1  # which it counts itself
                 reply = engine.execute(session, request)
             else:
@@ -96,6 +97,10 @@ def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the l
             if held:
                 out += held
                 held.clear()
+        else:
+            if handler is not None:
+                session.command = COMMANDS[request[0]]
+            return []
     except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
         log.exception("command %r failed", request[0])
         append(encode(errors.internal(), 2))
@@ -104,7 +109,6 @@ def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the l
     held.clear()
     left = list(queue)
     engine.executed -= len(left)
-    spec = COMMANDS.get(request[0]) if request else None
-    if spec is not None and spec.most:
-        session.command = spec
+    if handler is not None:
+        session.command = COMMANDS[request[0]]
     return left

@@ -48,7 +48,7 @@ _UNKNOWN: Final = -1  # the length of the next argument, while its header has no
 
 _LENGTHS: Final = [b"$%d" % n for n in range(1024)]
 _HEADERS: Final = dict(enumerate(_LENGTHS))
-_PIPELINE: Final = 9  # lines of a chunk from which on it may be worth looking whether its requests are alike
+ALIKE: Final = 9  # lines of a chunk from which on it may be worth looking whether its requests are alike
 _SPANS: Final = {b"*%d" % n: 2 * n + 1 for n in range(1, 1024)}  # header -> lines of the whole request
 
 
@@ -62,8 +62,11 @@ def split_requests(data: bytes, max_bulk: int = MAX_BULK) -> tuple[list[Request]
     """
     lines = data.split(CRLF)
     last = len(lines) - 1
-    requests = _split_alike(lines) if last > _PIPELINE else []
-    at = len(requests) * (2 * len(requests[0]) + 1) if requests else 0
+    at = 0
+    requests: list[Request] = []
+    if last > ALIKE:
+        requests = _split_alike(lines)
+        at = len(requests) * (2 * len(requests[0]) + 1) if requests else 0
     while at < last:
         span = _SPANS.get(lines[at])
         if span is None or at + span > last:
@@ -90,12 +93,12 @@ def split_requests(data: bytes, max_bulk: int = MAX_BULK) -> tuple[list[Request]
 
 
 def _split_alike(lines: list[bytes]) -> list[Request]:
-    """Take the requests of a pipeline whose requests all have as many arguments, with the loops left to C.
+    """Take the requests of a pipeline that all have as many arguments, with the loops left to C.
 
-    Returns none of them when one is not alike, or its arguments are long or have line ends in them.
+    Returns none when one is not alike, or one of its arguments is long, or has a line end in it.
     """
     span = _SPANS.get(lines[0], 0)
-    if not span:
+    if not span or 3 * span >= len(lines):
         return []
     count = (len(lines) - 1) // span
     end = count * span
