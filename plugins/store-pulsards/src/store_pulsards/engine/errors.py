@@ -51,6 +51,7 @@ def wrong_arity(name: str) -> ErrorReply:
 
 
 out_of_memory: Final = _fixed("OOM command not allowed when used memory > 'maxmemory'.")
+internal: Final = _fixed("ERR internal error, the server's log has it")
 no_auth: Final = _fixed("NOAUTH Authentication required.")
 
 
