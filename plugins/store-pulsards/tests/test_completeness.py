@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 import store_pulsards.engine.commands  # noqa: F401 - fills the table
 from store_pulsards.engine import table
@@ -109,6 +111,18 @@ def test_who_gave_a_wrong_password_is_in_the_log(engine: Engine) -> None:
     assert (older[b"username"], older[b"object"], older[b"count"]) == (b"joe", b"AUTH", 2)
     assert b"addr=10.0.0.1:5" in older[b"client-info"]
     assert b"secret" not in older[b"client-info"]
+
+
+def test_the_log_of_a_server_names_the_command_that_was_denied(server: Any) -> None:
+    with redis.Redis(*server.address) as client:
+        client.set("a", 1)
+        for command in (["AUTH", "joe", "x"], ["HELLO", 3, "AUTH", "joe", "x"]):
+            client.get("a")
+            with pytest.raises(redis.AuthenticationError):
+                client.execute_command(*command)
+        newest, older = client.acl_log()
+    assert (newest["object"], newest["client-info"]["cmd"]) == ("HELLO", "hello")
+    assert (older["object"], older["client-info"]["cmd"]) == ("AUTH", "auth")
 
 
 def test_the_log_of_denials_keeps_as_many_as_it_is_told_to(engine: Engine) -> None:
