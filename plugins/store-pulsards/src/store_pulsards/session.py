@@ -26,6 +26,7 @@ PAUSED: Final = 8
 MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
 TRACKED: Final = 64  # what the next command reads may have to be remembered
 OBSERVED: Final = 32  # somebody looks at each command (MONITOR, a command log)
+LIMITED: Final = 128  # there is a limit of memory, or uses of keys are recorded
 
 
 class Queued:
@@ -72,6 +73,7 @@ class Session:
         "last_active",
         "lib_name",
         "lib_version",
+        "limited",
         "local_address",
         "monitoring",
         "mute",
@@ -132,6 +134,7 @@ class Session:
         self.monitoring = False
         self.capabilities = b""  # CLIENT CAPA
         self.observed = False
+        self.limited = False
         self.tracked: Tracked | None = None
         self.timed = 0  # so many commands are timed one by one
         self.gate = 0
@@ -168,4 +171,5 @@ class Session:
             | (0 if self.mute == b"ON" else MUTED)
             | (TRACKED if self.tracked is not None and self.tracked.gates else 0)
             | (OBSERVED if self.observed or self.timed else 0)
+            | (LIMITED if self.limited else 0)
         )

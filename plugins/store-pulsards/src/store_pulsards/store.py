@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from store_core import DSN, Capability, ReplyError, Store, Unsupported
+from store_core import DSN, Capability, DSNError, Parameter, ReplyError, Store, Unsupported
 from store_core.parameters import Params
 from store_pulsards.embedded import EmbeddedLink, packed_arguments
+from store_pulsards.engine.config import POLICIES, memory_size
 from store_pulsards.engine.engine import Engine
-from store_pulsards.engine.replies import BLOCKED
+from store_pulsards.engine.replies import BLOCKED, ErrorReply
 from store_pulsards.native import PLAIN, PLAIN_DECODED, native
 from store_pulsards.server import Server
 from store_pulsards.sweeper import Sweeper
@@ -31,6 +32,18 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 6410
 
+#: What the data is held in, where this process makes the engine: embedded, or a server that ``start_store`` starts.
+_OWN = (
+    Parameter("maxmemory", str, "0", "memory of the data (100mb), embedded or of a server that is started; 0 for any"),
+    Parameter(
+        "maxmemory_policy",
+        str,
+        "noeviction",
+        "which keys go when there is no room",
+        choices=tuple(policy.decode() for policy in POLICIES),
+    ),
+)
+
 #: Commands after which a caller that never waits gives the event loop a turn: others must not starve.
 TURN_AFTER = 128
 
@@ -38,8 +51,19 @@ TURN_AFTER = 128
 class PulsardsStore(RedisStore):
     """A pulsards server."""
 
+    parameters: ClassVar[tuple[Parameter, ...]] = (*RedisStore.parameters, *_OWN)
     default_port: ClassVar[int] = DEFAULT_PORT
     name = "pulsards"
+
+    def __init__(self, dsn: DSN, params: Params) -> None:
+        try:
+            memory_size(b"maxmemory", params["maxmemory"].encode())
+        except ErrorReply:
+            size = params["maxmemory"]
+            raise DSNError(
+                f"pulsards: the parameter 'maxmemory' is {size!r}, which is not a size such as 100mb"
+            ) from None
+        super().__init__(dsn, params)
 
     @classmethod
     def for_dsn(cls, dsn: DSN) -> type[Store]:
@@ -67,6 +91,9 @@ class EmbeddedStore(PulsardsStore):
     def __init__(self, dsn: DSN, params: Params) -> None:
         super().__init__(dsn, params)
         self.engine = Engine()
+        self.engine.config.set(
+            [(name.replace("_", "-").encode(), params[name].encode()) for name in ("maxmemory", "maxmemory_policy")]
+        )
         self._encoding = params["encoding"] if params["decode_responses"] else None
         self._plain = PLAIN if self._encoding is None else PLAIN_DECODED
         self._resp: int = params["protocol"]

@@ -51,6 +51,7 @@ def wrong_arity(name: str) -> ErrorReply:
 
 
 internal: Final = _fixed("ERR internal error, the server's log has it")
+out_of_memory: Final = _fixed("OOM command not allowed when used memory > 'maxmemory'.")
 no_auth: Final = _fixed("NOAUTH Authentication required.")
 
 
@@ -176,6 +177,10 @@ def config_out_of_range(name: bytes, low: int, high: int) -> ErrorReply:
     return config_failed(name, f"argument must be between {low} and {high} inclusive")
 
 
+def config_not_one_of(name: bytes, choices: Sequence[bytes]) -> ErrorReply:
+    return config_failed(name, "argument(s) must be one of the following: " + ", ".join(map(show, choices)))
+
+
 def config_not_a_switch(name: bytes) -> ErrorReply:
     return config_failed(name, "argument must be 'yes' or 'no'")
 
@@ -243,6 +248,10 @@ def invalid_database(which: str) -> ErrorReply:
     return ErrorReply(f"ERR invalid {which} DB index")
 
 
+no_idle_time: Final = _fixed(
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies "
+    "at runtime LRU and LFU data will take some time to adjust."
+)
 no_frequency: Final = _fixed(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
     "between policies at runtime LRU and LFU data will take some time to adjust."

@@ -57,8 +57,8 @@ def _object(ctx: Context, key: bytes, *_: bytes) -> Reply:
         raise errors.no_such_key()
     encoding = TYPES[type(value)].encoding(value)
     return Status(
-        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0"
-        % (id(value), encoding, sum(_length(element) for element in _elements(value)))
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:%d"
+        % (id(value), encoding, sum(map(_length, _elements(value))), ctx.engine.memory.idle_seconds(ctx.db, key))
     )
 
 
