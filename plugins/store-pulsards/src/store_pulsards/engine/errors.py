@@ -50,8 +50,8 @@ def wrong_arity(name: str) -> ErrorReply:
     return ErrorReply(f"ERR wrong number of arguments for '{name}' command")
 
 
-out_of_memory: Final = _fixed("OOM command not allowed when used memory > 'maxmemory'.")
 internal: Final = _fixed("ERR internal error, the server's log has it")
+out_of_memory: Final = _fixed("OOM command not allowed when used memory > 'maxmemory'.")
 no_auth: Final = _fixed("NOAUTH Authentication required.")
 
 
