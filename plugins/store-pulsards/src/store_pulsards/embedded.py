@@ -33,7 +33,8 @@ class EmbeddedLink(Link):
 
     def __init__(self, engine: Engine, sweeper: Sweeper, resp: int, encoding: str | None) -> None:
         super().__init__()
-        self.session = engine.session(self._push, address="embedded", local_address="embedded")
+        # What reads addresses (redis-py's MONITOR) looks for a port.
+        self.session = engine.session(self._push, address="embedded:0", local_address="embedded:0", trusted=True)
         self.session.resp = resp
         self.session.deliver = self._deliver
         self.session.hang_up = self.close
