@@ -196,7 +196,8 @@ class Ports:
 
     def leave(self) -> None:
         """Let go of all of them without waiting: they belong to another event loop."""
-        for server in self.open:
+        left, self._open = self._open, {}
+        for server in left:
             server.leave()
 
     def _begin(self, password: str | None) -> None:
@@ -216,7 +217,7 @@ class Ports:
             self._engine.config.password = self._password_before
 
     def _remove(self, server: StoreServer) -> None:
-        del self._open[server]
+        self._open.pop(server, None)
         left = [each.port for each in self._open if each.port]
         self._engine.config.tell(b"port", left[-1] if left else 0)
         self._end()

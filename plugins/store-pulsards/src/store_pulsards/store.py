@@ -230,6 +230,7 @@ class EmbeddedStore(PulsardsStore):
 
     async def serve_socket(self, sock: socket.socket) -> None:
         """Serve the engine on a connected socket: how redis-py's own connections reach it."""
+        self.bind()
         if self._socket_server is None:
             self._socket_server = Server(self.engine, sweeper=self._sweep())
         await self._socket_server.serve_socket(sock)
