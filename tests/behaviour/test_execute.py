@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import pytest
 
-from store_core import ArgumentError, ReplyError, Store, Unsupported, create_store
+from store_core import ArgumentError, ConnectionFailed, ReplyError, Store, StoreClosed, Unsupported, create_store
 
 
 class Key(StrEnum):
@@ -201,3 +201,18 @@ async def test_create_database_checks_and_delete_database_empties(store: Store) 
         await connection.execute("SET", "key", 1)
         await store.delete_database("7")
         assert await connection.execute("DBSIZE") == 0
+
+
+async def test_commands_take_effect_in_the_order_of_the_calls(store: Store) -> None:
+    lengths = await asyncio.gather(*(store.execute("RPUSH", "list", number) for number in range(1000)))
+    assert lengths == list(range(1, 1001))
+    assert await store.execute("LRANGE", "list", 0, -1) == [b"%d" % number for number in range(1000)]
+
+
+async def test_an_own_connection_that_quits_is_closed(store: Store) -> None:
+    connection = await store.connect()
+    assert await connection.execute("QUIT") == b"OK"
+    with pytest.raises((ConnectionFailed, StoreClosed)):
+        for _ in range(100):  # a socket hears of it a moment later
+            await connection.execute("PING")
+            await asyncio.sleep(0.01)

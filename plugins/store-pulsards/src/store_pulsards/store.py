@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from store_core import DSN, Capability, DSNError, ReplyError, Store, Unsupported
 from store_core.parameters import Parameter, Params
-from store_pulsards.embedded import EmbeddedLink, packed_arguments
+from store_pulsards.embedded import TURN_AFTER, EmbeddedLink, Turns, packed_arguments
 from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import BLOCKED
 from store_pulsards.native import PLAIN, PLAIN_DECODED, native
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from store_core.store import Server as StartedServer
 
 DEFAULT_PORT = 6410
-
-#: Commands after which a caller that never waits gives the event loop a turn: others must not starve.
-TURN_AFTER = 128
 
 
 class PulsardsStore(RedisStore):
@@ -121,7 +118,8 @@ class EmbeddedStore(PulsardsStore):
         self._sweeper: Sweeper | None = None
         # The link that execute uses when nothing stands between a caller and the engine; else None.
         self._direct: EmbeddedLink | None = None
-        self._turns = 0
+        self._turns = 0  # commands on that link since the event loop had a turn
+        self._slow_turns = Turns()
         self._socket_server: Server | None = None
         self._ports = Ports(self.engine)
         self._missing = tuple(self._listen)  # places of the parameter that are not open yet
@@ -137,7 +135,7 @@ class EmbeddedStore(PulsardsStore):
         self.bind()
         if self._missing:
             await self._open_missing()
-        link = EmbeddedLink(self.engine, self._sweep(), self._resp, self._encoding)
+        link = EmbeddedLink(self.engine, self._sweep(), self._slow_turns, self._resp, self._encoding)
         try:
             if self.params["db"]:
                 await link.send(("SELECT", self.params["db"]))
@@ -164,17 +162,17 @@ class EmbeddedStore(PulsardsStore):
             or not link.loop_runs()
         ):
             return await self._execute(args, timeout)
-        self._turns += 1
-        if self._turns >= TURN_AFTER:
-            self._turns = 0
-            await asyncio.sleep(0)
-            return await self._execute(args, timeout)
         reply = link.run(packed_arguments(args))
-        if type(reply) in self._plain:
+        self._turns += 1
+        if type(reply) in self._plain and self._turns < TURN_AFTER:
             return reply
         if reply is BLOCKED:
             return await link.blocked()
         value = native(reply, self._resp, self._encoding)
+        if self._turns >= TURN_AFTER:
+            # After the command, not before it: who calls after this caller comes after it.
+            self._turns = 0
+            await asyncio.sleep(0)
         if isinstance(value, ReplyError):
             raise value
         return value
