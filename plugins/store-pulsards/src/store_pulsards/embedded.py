@@ -189,12 +189,13 @@ class EmbeddedLink(Link):
                 self._waiting.appendleft(_Waiting(future, partial(self._run_batch, future, left, replies), begun=True))
                 return
             replies.append(self._value(reply))
+        outcome: Any = next((each for each in replies if isinstance(each, UnicodeDecodeError)), replies)
         if left:  # one of them killed this client
-            _settle(future, make(ConnectionLost, _LOST))
-        elif late:
-            self.loop.call_soon(_settle, future, replies)
+            outcome = make(ConnectionLost, _LOST)
+        if late:
+            self.loop.call_soon(_settle, future, outcome)
         else:
-            _settle(future, replies)
+            _settle(future, outcome)
         if self.session.closing:
             self.close()
 
@@ -209,7 +210,11 @@ class EmbeddedLink(Link):
         self._await_deadline()
 
     def _value(self, reply: Reply) -> Any:
-        return native(reply[-1] if isinstance(reply, Many) else reply, self._resp, self._encoding)
+        """What the caller gets, or the exception: nothing may be raised where another client's command runs."""
+        try:
+            return native(reply[-1] if isinstance(reply, Many) else reply, self._resp, self._encoding)
+        except UnicodeDecodeError as error:
+            return error.with_traceback(None)
 
     def _forget(self, future: asyncio.Future[Any]) -> None:
         if future.cancelled() and future is self.blocking:
@@ -258,7 +263,7 @@ class EmbeddedLink(Link):
 def _settle(future: asyncio.Future[Any], value: Any) -> None:
     if future.done():
         return
-    if isinstance(value, StoreError):
+    if isinstance(value, (StoreError, UnicodeDecodeError)):
         future.set_exception(value)
     else:
         future.set_result(value)
