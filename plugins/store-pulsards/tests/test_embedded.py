@@ -124,6 +124,34 @@ async def test_a_batch_that_is_held_up_when_its_connection_goes_is_lost_and_one_
         assert not isinstance(caught.value, ConnectionLost)
 
 
+async def test_what_a_pause_held_up_comes_before_what_is_called_when_it_has_ended(store: EmbeddedStore) -> None:
+    async with await store.connect() as administrator:
+        await administrator.execute("CLIENT", "PAUSE", 60_000, "WRITE")
+        waiting = [asyncio.create_task(store.execute("RPUSH", "list", number)) for number in (1, 2, 3)]
+        await asyncio.sleep(0)
+        await administrator.execute("CLIENT", "UNPAUSE")
+        await store.execute("RPUSH", "list", 4)
+        await asyncio.gather(*waiting)
+    assert await store.execute("LRANGE", "list", 0, -1) == ["1", "2", "3", "4"]
+
+
+async def test_a_subscription_that_is_held_up_when_its_connection_is_killed_comes_about_on_another(
+    store: EmbeddedStore, until: Any
+) -> None:
+    async with store.pubsub() as pubsub, await store.connect() as administrator:
+        await pubsub.subscribe("first")
+        await administrator.execute("CLIENT", "PAUSE", 100)
+        subscribing = asyncio.create_task(pubsub.subscribe("second"))
+        await until(lambda: any(session.blocked is not None for session in store.engine.sessions.values()))
+        for session in tuple(store.engine.sessions.values()):
+            if session.subscribed:
+                store.engine.kill(session)
+        await subscribing
+        await until(lambda: sum(len(session.channels) for session in store.engine.sessions.values()) == 2)
+        await store.execute("PUBLISH", "second", "message")
+        assert (await anext(aiter(pubsub))).data == "message"
+
+
 async def test_what_a_cancelled_batch_left_to_do_is_done(store: EmbeddedStore) -> None:
     async with await store.connect() as administrator, await store.connect() as connection:
         await administrator.execute("CLIENT", "PAUSE", 60_000, "WRITE")

@@ -82,6 +82,7 @@ class EmbeddedLink(Link):
         self._encoding = self.encoding = encoding
         #: While a command blocks, its future; what was called after it waits.
         self.blocking: asyncio.Future[Any] | None = None
+        self._posted = False  # what blocks is a subscription, whose confirmations are messages
         self._waiting: deque[_Waiting] = deque()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -109,10 +110,9 @@ class EmbeddedLink(Link):
         return future
 
     def post(self, args: tuple[Any, ...]) -> None:
-        reply = self.run(packed_arguments(args))
-        for message in reply if isinstance(reply, Many) else (reply,):
-            if self.on_push is not None:
-                self.on_push(native(message, 3, None))
+        heard: asyncio.Future[None] = self.loop.create_future()
+        heard.add_done_callback(asyncio.Future.exception)  # nobody waits for it
+        self._run_in_order(heard, partial(self._run_post, heard, packed_arguments(args)))
 
     def run(self, args: list[bytes]) -> Reply:
         """Run one command; returns the engine's reply."""
@@ -199,6 +199,19 @@ class EmbeddedLink(Link):
         if self.session.closing:
             self.close()
 
+    def _run_post(self, heard: asyncio.Future[None], args: list[bytes]) -> None:
+        reply = self.run(args)
+        if reply is BLOCKED:
+            self._block(heard)
+            self._posted = True
+        else:
+            self._hear(reply)
+
+    def _hear(self, reply: Reply) -> None:
+        for message in reply if isinstance(reply, Many) else (reply,):
+            if self.on_push is not None:
+                self.on_push(native(message, 3, None))
+
     def _block(self, future: asyncio.Future[Any]) -> None:
         self.blocking = future
         future.add_done_callback(self._forget)
@@ -217,19 +230,25 @@ class EmbeddedLink(Link):
             return error.with_traceback(None)
 
     def _forget(self, future: asyncio.Future[Any]) -> None:
-        if future.cancelled() and future is self.blocking:
+        if future.cancelled() and future is self.blocking and self.session.blocked is not None:
             self.close()
 
     def _deliver(self, reply: Reply) -> None:
         self._cancel_deadline()
-        future, self.blocking = self.blocking, None
-        if future is not None:
-            _settle(future, self._value(reply))
-        # What waited goes on in a turn of its own, never inside the command that served us.
+        if self._posted:
+            self._posted = False
+            self._hear(reply)
+        elif self.blocking is not None:
+            _settle(self.blocking, self._value(reply))
+        # What waited goes on in a turn of its own, never inside the command that served us; until then it is first.
         if self._waiting:
             self.loop.call_soon(self._go_on)
+        else:
+            self.blocking = None
 
     def _go_on(self) -> None:
+        if self.session.blocked is None:
+            self.blocking = None
         while self._waiting and self.blocking is None:
             future, run, begun = self._waiting.popleft()
             # Who was cancelled has not asked; what it would pop now would be lost.

@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -149,8 +150,12 @@ class Server:
         try:
             for sock in bound:
                 create = self.loop.create_unix_server if sock.family == _UNIX else self.loop.create_server
-                begun.append(await create(lambda: Connection(self), sock=sock, backlog=self._backlog))
+                factory = partial(Connection, self)
+                begun.append(await create(factory, sock=sock, backlog=self._backlog, start_serving=False))
+            for listener in begun:
+                await listener.start_serving()
         except BaseException:
+            # Also when the caller is cancelled: each listener is in our hands before it listens.
             for listener in begun:
                 listener.close()
             for sock in bound:
