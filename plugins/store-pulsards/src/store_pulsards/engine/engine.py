@@ -224,11 +224,15 @@ class Engine:
                 else:
                     reply = spec.handler(session.context, *args[1:])
         except ErrorReply as error:
-            self._count_error(error)
-            reply = error.answer(args)
+            reply = self.failure(error, args)
         if keyspace.ready:
             blocking.serve(keyspace)
         return reply
+
+    def failure(self, error: ErrorReply, args: Sequence[bytes]) -> ErrorReply:
+        """The reply of a command that failed; it is counted."""
+        self._count_error(error)
+        return error.answer(args)
 
     def unblock(self, session: Session) -> Reply:
         """The deadline of a blocked client has come.

@@ -50,6 +50,7 @@ def wrong_arity(name: str) -> ErrorReply:
     return ErrorReply(f"ERR wrong number of arguments for '{name}' command")
 
 
+internal: Final = _fixed("ERR internal error, the server's log has it")
 no_auth: Final = _fixed("NOAUTH Authentication required.")
 
 
