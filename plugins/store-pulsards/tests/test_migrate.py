@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from store_core import create_store
+from store_core import ReplyError, create_store
 
 
 @pytest.fixture
@@ -132,6 +132,16 @@ def test_monitor_hides_the_password(server: Any, connect: Callable[..., Any]) ->
     seen = monitor.read_until(b'"end"')
     assert b"hidden" not in seen
     assert b"COPY" in seen
+
+
+async def test_clients_of_a_port_onto_a_program_cannot_hold_it_up(valkey: tuple[str, int]) -> None:
+    async with create_store("pulsards://", listen="127.0.0.1:0") as store:
+        await store.execute("SET", "k", "v")
+        port = int((await store.execute("CONFIG", "GET", "port"))[b"port"])
+        async with create_store(f"pulsards://127.0.0.1:{port}") as client:
+            with pytest.raises(ReplyError, match="MIGRATE not allowed"):
+                await client.execute("MIGRATE", *valkey, "k", 0, 5000)
+        assert await store.execute("EXISTS", "k") == 1
 
 
 async def test_an_embedded_store_sends_its_keys_too(valkey: tuple[str, int], there: Any) -> None:

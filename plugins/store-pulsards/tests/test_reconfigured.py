@@ -114,6 +114,7 @@ def test_each_of_several_servers_is_told(start_server: Callable[..., Any]) -> No
 
     async def second() -> Any:
         other = Server(server.engine, limits=Limits(idle=9))
+        await other.listen_tcp()
         server.engine.config.set([(b"maxclients", b"5")])
         limits = other.limits
         await other.close()

@@ -60,12 +60,14 @@ class Connection(asyncio.Protocol):
         "_server",
         "_traffic",
         "_transport",
+        "_trusted",
         "closed",
         "session",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, trusted: bool = False) -> None:
         self._server = server
+        self._trusted = trusted
         self._engine = server.engine
         self._observation = server.engine.observation
         self._traffic = server.engine.traffic
@@ -90,7 +92,7 @@ class Connection(asyncio.Protocol):
         peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         # The peer of a unix socket has no name: as in Redis, the socket's own path stands for both.
         self.session = self._engine.session(
-            self._push, address=_show_address(peer or here), local_address=_show_address(here)
+            self._push, address=_show_address(peer or here), local_address=_show_address(here), trusted=self._trusted
         )
         self.session.deliver = self._deliver
         self.session.hang_up = self._hang_up
@@ -360,6 +362,18 @@ class Connection(asyncio.Protocol):
         """Leave at once."""
         self.session.closing = True
         self._transport.abort()
+
+    def abandon(self) -> None:
+        """Leave now: the event loop has ended, and will tell of nothing more.
+
+        The transport's public close would fail, and its socket stay open until it is collected. uvloop closes its
+        sockets with the loop.
+        """
+        close = getattr(self._transport, "_call_connection_lost", None)
+        if close is not None:
+            close(None)
+        else:
+            self.connection_lost(None)
 
 
 def _show_address(name: object) -> str:

@@ -107,6 +107,7 @@ class Session:
         "spoiled",
         "timed",
         "tracked",
+        "trusted",
         "watched",
     )
     __deletable__: ClassVar = ["context"]  # tells mypyc
@@ -116,6 +117,7 @@ class Session:
         number: int,
         *,
         authenticated: bool,
+        trusted: bool = False,
         created: float,
         push: Callable[[Reply], None] = drop,
         address: str = "",
@@ -123,7 +125,8 @@ class Session:
     ) -> None:
         self.id = number
         self.context: Context
-        self.authenticated = authenticated
+        self.trusted = trusted  # the program that the engine is in: no password keeps it out
+        self.authenticated = authenticated or trusted
         self.created = created
         self.last_active = created
         self.address = address

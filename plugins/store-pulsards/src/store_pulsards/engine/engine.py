@@ -100,12 +100,14 @@ class Engine:
         *,
         address: str = "",
         local_address: str = "",
+        trusted: bool = False,
     ) -> Session:
-        """A new client; ``push`` gets the messages of its subscriptions."""
+        """A new client; ``push`` gets the messages of its subscriptions. One that is trusted needs no password."""
         self._last_session += 1
         session = Session(
             self._last_session,
             authenticated=not self.config.password,
+            trusted=trusted,
             created=self.keyspace.clock(),
             push=push or drop,
             address=address,

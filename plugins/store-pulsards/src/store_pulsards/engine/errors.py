@@ -242,6 +242,10 @@ module_not_allowed: Final = _fixed(
 )
 function_flush_mode: Final = _fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 no_shutdown: Final = _fixed("ERR No shutdown in progress.")
+debug_not_allowed: Final = _fixed(
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local '
+    "connection, otherwise you need to set this option in the configuration file, and then restart the server."
+)
 cannot_shut_down: Final = _fixed("ERR Errors trying to SHUTDOWN. Check logs.")
 one_redirect: Final = _fixed("ERR A client can only redirect to a single other client")
 no_redirect_target: Final = _fixed("ERR The client ID you want redirect to does not exist")

@@ -149,6 +149,6 @@ def reset(ctx: Context) -> Reply:
     session.name = b""
     session.mute = b"ON"
     session.no_evict = session.no_touch = session.readonly = False
-    session.authenticated = not ctx.engine.config.password
+    session.authenticated = session.trusted or not ctx.engine.config.password
     session.regate()
     return Status(b"RESET")

@@ -38,6 +38,8 @@ _UNITS: Final = {b"": 1, b"b": 1, b"k": 10**3, b"kb": 2**10, b"m": 10**6, b"mb":
 @command("DEBUG", arity=-2, flags=ADMIN | NOSCRIPT | LOADING | STALE)
 def debug(ctx: Context, subcommand: bytes, *rest: bytes) -> Reply:
     """A container for debugging commands."""
+    if not ctx.session.trusted and ctx.engine.config.fact(b"enable-debug-command") == "no":
+        raise errors.debug_not_allowed()
     least, most, handler = _SUBCOMMANDS.get(subcommand.upper(), (1, 0, _help))
     if not least <= len(rest) <= most:
         raise errors.WrongSubcommand("DEBUG")

@@ -64,6 +64,9 @@ def migrate(
     """Atomically transfers a key from one instance to another."""
     options = Options(key, words)
     exchange = ctx.engine.exchange
+    if not ctx.session.trusted and ctx.engine.config.fact(b"enable-debug-command") == "no":
+        # As with DEBUG SLEEP, a client of a port onto a program could hold that program up for as long as it likes.
+        raise errors.not_allowed("MIGRATE", "only the program that this engine is in may do that")
     if exchange is None:
         raise errors.not_allowed("MIGRATE", "nothing here reaches other servers")
     milliseconds, index = args.integer(timeout), args.integer(database)
