@@ -21,7 +21,7 @@ from store_pulsards.session import Session
 log: Final = logging.getLogger("store_pulsards")
 
 OK_LINE: Final = encode(OK, 2)
-LONG: Final = 16 * 1024  # bytes of a value from which on three entries in the output are cheaper than a copy
+SHORT: Final = len(PREFIXES)  # bytes from which on a value is three entries in the output, and not copied
 USUAL: Final = 8  # arguments, the name included, below which the handler is looked up by their number as well
 
 
@@ -39,17 +39,9 @@ HANDLERS: Final = _by_count()
 def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the larger part of the work)
     engine: Engine, session: Session, requests: list[Request], out: list[bytes], held: list[bytes]
 ) -> list[Request]:
-    """Execute requests in order and append the bytes of their replies to ``out``.
+    """Execute requests of one chunk in order, and append their replies to ``out``; returns what has to wait.
 
-    Args:
-        engine: What executes them.
-        session: The client.
-        requests: They came in one chunk.
-        out: Gets the replies, some in several parts.
-        held: Messages to the client itself that come while a request runs; they go behind its reply.
-
-    Returns:
-        What was not executed, because the client has to wait, or to leave.
+    Messages to the client itself that come while a request runs are in ``held``, and go behind its reply.
     """
     keyspace, context, append = engine.keyspace, session.context, out.append
     handler: Any = None
@@ -79,36 +71,37 @@ def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the l
             kind = type(reply)
             if kind is bytes:
                 size = len(reply)
-                if size < 1024:
+                if size < SHORT:
                     append(PREFIXES[size] + reply + CRLF)
-                elif size < LONG:
-                    append(b"$%d\r\n%b\r\n" % (size, reply))
                 else:
                     out += (b"$%d\r\n" % size, reply, CRLF)
+            elif reply is OK:
+                append(OK_LINE)
+            elif kind is int and reply in INTEGERS:
+                append(INTEGERS[reply])
             else:
-                if reply is OK:
-                    append(OK_LINE)
-                elif kind is int and reply in INTEGERS:
-                    append(INTEGERS[reply])
-                else:
-                    append(ENCODERS[session.resp][kind](reply))
-                if reply is BLOCKED or session.closing:
-                    break
+                append(ENCODERS[session.resp][kind](reply))
+            if reply is BLOCKED or session.closing:
+                break
             if held:
                 out += held
                 held.clear()
         else:
-            if handler is not None:
-                session.command = COMMANDS[request[0]]
             return []
-    except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
-        log.exception("command %r failed", request[0])
-        append(encode(errors.internal(), 2))
-        session.closing = True
+    except Exception:
+        _fail(session, request, out)
+    finally:
+        if handler is not None:
+            session.command = COMMANDS[request[0]]
     out += held
     held.clear()
     left = list(queue)
     engine.executed -= len(left)
-    if handler is not None:
-        session.command = COMMANDS[request[0]]
     return left
+
+
+def _fail(session: Session, request: Request, out: list[bytes]) -> None:
+    """A bug of ours costs this client its connection, and nobody else anything."""
+    log.exception("command %r failed", request[0])
+    out.append(encode(errors.internal(), 2))
+    session.closing = True

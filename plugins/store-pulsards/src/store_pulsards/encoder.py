@@ -173,10 +173,8 @@ def _encoders(resp: int) -> Encoders:
         head = mark + b"%d\r\n"
 
         def encode_items(values: Sequence[Any]) -> bytes:
-            size = len(values)
-            if size > MANY and set(map(type, values)) == _ONLY_BYTES:
-                return head % size + _bulks(values)
-            return head % size + items(values)
+            alike = len(values) > MANY and set(map(type, values)) == _ONLY_BYTES
+            return head % len(values) + (_bulks(values) if alike else items(values))
 
         return encode_items
 
