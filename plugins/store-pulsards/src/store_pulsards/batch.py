@@ -2,13 +2,14 @@
 
 What ``Engine.execute`` and the encoders do for one request, done here for many with nothing looked up twice; compiled
 together with the engine. A request that may not run at once (``session.gate``, a subcommand, a wrong arity) takes the
-engine's own way.
+engine's own way. Messages to the client itself that come while a request runs are ``held`` back, and go behind its
+reply.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from store_pulsards.encoder import CRLF, ENCODERS, INTEGERS, PREFIXES, encode
 from store_pulsards.engine import blocking, errors
@@ -17,6 +18,8 @@ from store_pulsards.engine.replies import BLOCKED, OK, ErrorReply
 from store_pulsards.engine.table import COMMANDS
 from store_pulsards.protocol import Request
 from store_pulsards.session import Session
+
+Requests: TypeAlias = list[Request]
 
 log: Final = logging.getLogger("store_pulsards")
 
@@ -36,13 +39,8 @@ def _by_count() -> list[dict[bytes, Any]]:
 HANDLERS: Final = _by_count()
 
 
-def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the larger part of the work)
-    engine: Engine, session: Session, requests: list[Request], out: list[bytes], held: list[bytes]
-) -> list[Request]:
-    """Execute requests of one chunk in order, and append their replies to ``out``; returns what has to wait.
-
-    Messages to the client itself that come while a request runs are in ``held``, and go behind its reply.
-    """
+def run(engine: Engine, session: Session, requests: Requests, out: list[bytes], held: list[bytes]) -> Requests:
+    """Execute requests of one chunk in order, and append their replies to ``out``; returns what has to wait."""
     keyspace, context, append = engine.keyspace, session.context, out.append
     handler: Any = None
     request: Request = []
@@ -88,8 +86,10 @@ def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the l
                 held.clear()
         else:
             return []
-    except Exception:
-        _fail(session, request, out)
+    except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
+        log.exception("command %r failed", request[0])
+        append(encode(errors.internal(), 2))
+        session.closing = True
     finally:
         if handler is not None:
             session.command = COMMANDS[request[0]]
@@ -98,10 +98,3 @@ def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the l
     left = list(queue)
     engine.executed -= len(left)
     return left
-
-
-def _fail(session: Session, request: Request, out: list[bytes]) -> None:
-    """A bug of ours costs this client its connection, and nobody else anything."""
-    log.exception("command %r failed", request[0])
-    out.append(encode(errors.internal(), 2))
-    session.closing = True
