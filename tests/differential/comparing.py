@@ -9,7 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
+
+from store_pulsards.engine.rdb import payload
+from store_pulsards.engine.sorted_set import SortedSet
+from store_pulsards.engine.stream import Stream
 
 JITTER = 20_000  # milliseconds, or seconds
 
@@ -43,6 +48,14 @@ def same_kind(_: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
     if ours[0] != theirs[0] or isinstance(ours[1], list) != isinstance(theirs[1], list):
         return False
     return not isinstance(ours[1], list) or len(ours[1]) == len(theirs[1])
+
+
+def patterns_in_order(messages: list[Reply]) -> list[Reply]:
+    """Messages; one that several patterns of a client match comes for them in any order."""
+    found: list[Reply] = []
+    for _, group in groupby(messages, key=lambda message: repr(message[1][2:]) if isinstance(message[1], list) else ""):
+        found += sorted(group, key=repr)
+    return found
 
 
 def anything(_: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
@@ -99,13 +112,30 @@ def _float(text: bytes) -> float | bytes:
         return text
 
 
-KINDS_WITH_ORDER = {0, 1, 5, 11, 16, 17, 18, 20}  # of RDB; the others are hash tables, or have times of consumers
+SAME_BYTES = {0, 11, 16, 17}  # kinds of RDB that have one form: strings, and what is small and has an order
 
 
 def dump(_: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
-    """What has no order and no times of its own is dumped to the same bytes."""
-    kinds = {payload[1][0] if payload[1] else None for payload in (ours, theirs)}
-    return len(kinds) == 1 and not kinds & KINDS_WITH_ORDER and None not in kinds
+    """The same value; in other bytes where that has been large, has no order of its own, or has times."""
+    if None in (ours[1], theirs[1]) or ours[1][0] == theirs[1][0] in SAME_BYTES:
+        return False
+    return _value(ours[1]) == _value(theirs[1])
+
+
+def _value(serialized: bytes) -> Any:
+    value = payload.load(serialized)
+    if isinstance(value, Stream):
+        return value.entries(), value.last, value.added, value.max_deleted, list(value.groups)
+    return list(value) if isinstance(value, SortedSet) else value
+
+
+ENCODINGS = [{b"embstr", b"raw"}, {b"listpack", b"hashtable", b"intset"}, {b"listpack", b"skiplist"},
+             {b"listpack", b"quicklist"}]  # fmt: skip
+
+
+def encoding(_: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
+    """The same, unless Valkey remembers that a value was larger once, or was written to in place."""
+    return any({ours[1], theirs[1]} <= group for group in ENCODINGS)
 
 
 def sort(command: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
@@ -125,6 +155,7 @@ RULES: dict[bytes, Same] = {
     **dict.fromkeys((b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP", b"ZRANK", b"ZREVRANK"), scores),
     b"HGETALL": pairs,
     b"DUMP": dump,
+    b"OBJECT": encoding,
     b"SORT": sort,
     b"SORT_RO": sort,
 }

@@ -22,7 +22,7 @@ BZPOPMAX <z> [<k>] <timeout>
 BZMPOP <timeout> <zkeys> (MIN|MAX) [COUNT <positive>]
 BZPOPMIN <z> <z> 0
 ZRANDMEMBER <z> [<int> [WITHSCORES]]
-ZSCAN <z> 0 [MATCH <pattern>] [COUNT <positive>]
+ZSCAN <z> 0 [MATCH <pattern>] [COUNT <positive>] [NOSCORES]
 ZRANGE <z> <index> <index> [REV] [WITHSCORES]
 ZRANGE <z> 0 -1 WITHSCORES
 ZRANGE <z> <border> <border> BYSCORE [REV] [LIMIT <int> <int>] [WITHSCORES]

@@ -49,7 +49,11 @@ def of_set(value: Members) -> bytes:
 
 
 def of_sorted_set(value: SortedSet) -> bytes:
-    return b"listpack" if _small(value.scores, SORTED_SET_ENTRIES) else b"skiplist"
+    return b"listpack" if small_sorted_set(value.scores) else b"skiplist"
+
+
+def small_sorted_set(members: Collection[bytes]) -> bool:
+    return _small(members, SORTED_SET_ENTRIES)
 
 
 def is_integer(text: bytes) -> bool:

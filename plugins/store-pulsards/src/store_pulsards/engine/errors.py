@@ -72,8 +72,8 @@ not_a_float: Final = _fixed("ERR value is not a valid float")
 
 
 def show(text: bytes) -> str:
-    """Bytes of a client inside an error text: as they are, but on one line."""
-    return text.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
+    """Bytes of a client inside an error text: as they are, but on one line, and as in C up to a zero byte."""
+    return text.partition(b"\0")[0].decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
 
 
 timeout_not_a_float: Final = _fixed("ERR timeout is not a float or out of range")

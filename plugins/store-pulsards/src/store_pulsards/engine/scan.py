@@ -10,6 +10,7 @@ in Redis.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from math import inf
 from typing import Final
@@ -22,16 +23,23 @@ INNER_BITS: Final = CURSOR_BITS - SHARD_BITS  # of a cursor: the place within a 
 INNER_MASK: Final = (1 << INNER_BITS) - 1
 BUCKET: Final = 16  # elements in one, more or less
 KEPT: Final = 16  # scans under way
+LONGEST_CURSOR: Final = 5000  # characters; no number that has more is worth a look
+
+_CURSOR: Final = re.compile(rb"[ \t-\r]*([+-]?)(\d+)")
 
 
 def cursor(text: bytes) -> int:
-    """The cursor that a client gives."""
-    if not text.isdigit() or len(text) > 20:
+    """The cursor that a client gives, as ``strtoull`` reads it."""
+    text = text.partition(b"\0")[0]
+    found = _CURSOR.fullmatch(text)
+    if found is None or len(text) > LONGEST_CURSOR:
         raise errors.invalid_cursor()
-    number = int(text)
+    number = int(found[2])
+    if found[1] == b"-" and 0 < number <= 2**63 and text == b"-%d" % number:
+        raise errors.invalid_cursor()
     if number >= 2**64:
         raise errors.invalid_cursor()
-    return number
+    return (-number if found[1] == b"-" else number) % 2**64  # C's way with what is negative
 
 
 def count(text: bytes) -> int:

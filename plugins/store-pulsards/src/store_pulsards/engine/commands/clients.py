@@ -48,9 +48,9 @@ def setinfo(ctx: Context, attribute: bytes, value: bytes) -> Reply:
     """Sets information specific to the client or connection."""
     wanted = attribute.lower()
     if wanted == b"lib-name":
-        ctx.session.lib_name = printable(value, wanted.decode())
+        ctx.session.lib_name = printable(value, attribute.decode())
     elif wanted == b"lib-ver":
-        ctx.session.lib_version = printable(value, wanted.decode())
+        ctx.session.lib_version = printable(value, attribute.decode())
     else:
         raise errors.unrecognized_option(attribute)
     return OK
@@ -271,7 +271,7 @@ def _describe(session: Session, now: float) -> str:
         "id": session.id,
         "addr": session.address,
         "laddr": session.local_address,
-        "name": session.name.decode(),
+        "name": errors.show(session.name),
         "age": int(now - session.created),
         "idle": int(max(0.0, now - session.last_active)),
         "flags": _flags(session),
@@ -286,8 +286,8 @@ def _describe(session: Session, now: float) -> str:
         "user": "default",
         "redir": -1 if session.tracked is None else session.tracked.redirect,
         "resp": session.resp,
-        "lib-name": session.lib_name.decode(),
-        "lib-ver": session.lib_version.decode(),
+        "lib-name": errors.show(session.lib_name),
+        "lib-ver": errors.show(session.lib_version),
     }
     return " ".join(f"{name}={value}" for name, value in fields.items())
 

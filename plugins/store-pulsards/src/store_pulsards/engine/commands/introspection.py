@@ -107,7 +107,7 @@ def _key_positions(words: Sequence[bytes]) -> tuple[CommandSpec, list[int]]:
     spec = table.resolve(words)
     if spec is None:
         raise errors.invalid_command()
-    if not spec.keys:
+    if all(keys.not_key for keys in spec.keys):
         raise errors.no_key_arguments()
     if not spec.accepts(len(words)):
         raise errors.invalid_argument_count()
@@ -122,10 +122,26 @@ def _access(spec: CommandSpec, words: Sequence[bytes], position: int) -> str:
     if spec.name == "set":
         reads = any(word.upper() == b"GET" for word in words[3:])
         return "RW access update" if reads else "OW update"
+    if spec.name == "bitfield":
+        return "RO access" if _only_gets(words[2:]) else "RW access update"
     for keys, access in zip(spec.keys, spec.access, strict=True):
         if position in keys.positions(words):
-            return access
-    return spec.access[-1]
+            return access.removesuffix(" variable_flags")
+    return spec.access[-1].removesuffix(" variable_flags")
+
+
+def _only_gets(words: Sequence[bytes]) -> bool:
+    """Whether BITFIELD reads, and nothing else."""
+    index = 0
+    while index < len(words):
+        name, left = words[index].upper(), len(words) - index - 1
+        if name == b"GET" and left >= 2:
+            index += 3
+        elif name == b"OVERFLOW" and left >= 1:
+            index += 2
+        else:
+            return False
+    return True
 
 
 def _statuses(words: Sequence[str]) -> SetReply:
