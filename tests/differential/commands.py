@@ -102,6 +102,8 @@ def _defuse(command: list[bytes]) -> None:
             command[index] = b"0"
     if name == b"HSETEX" and len(command) > 1 and command[1].upper() in words.OPTIONS:
         command[1] = b"h1"  # Valkey takes a key of that name for the option, once in a while
+    if name == b"XAUTOCLAIM" and command[-1].isdigit() and len(command) > 6:
+        command[-1] = command[-1][:4]  # Valkey reserves memory for COUNT entries
     if name == b"LSET" and len(command) > 2 and abs(_number(command[2])) >= 2**31:
         command[2] = b"100"  # Valkey takes it modulo 2 ** 32
     if name == b"SPOP" and (len(command) == 2 or (len(command) == 3 and _number(command[2]) in range(1, 1000))):

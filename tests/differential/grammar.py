@@ -4,7 +4,8 @@
 
 - A word stands for itself; ``<slot>`` is drawn by a function of that name (``words.py``), and may be several words.
 - ``[a|b]`` is there or not, one of its alternatives; ``(a|b)`` is one of them for sure.
-- ``+`` right behind a slot or a bracket is once to four times, ``*`` up to four times. Runs of ``[…]`` come in any order.
+- ``+`` right behind a slot or a bracket is once to four times, ``*`` up to four times.
+- Runs of ``[…]`` come in any order.
 
 All decisions come from a ``Random``: hypothesis has one that it shrinks, and a seeded one repeats itself.
 """

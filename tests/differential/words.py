@@ -135,7 +135,10 @@ def _counted_pairs(chance: Random) -> list[bytes]:
     return [chance.choice(SMALL) if chance.random() < 0.06 else b"%d" % count, *words]
 
 
-TIMEOUT = _one([b"0", b"0.001", b"0.002"], [b"-1", b"abc", b"inf", b"nan", b"1e-400", b"", b"9223372036854775", b"1e20"])
+NO_TIMEOUTS = [b"-1", b"abc", b"inf", b"nan", b"1e-400", b"", b"9223372036854775", b"1e20"]
+TIMEOUT = _one(
+    [b"0", b"0.001", b"0.002"], NO_TIMEOUTS)
+)
 
 SLOTS: dict[str, Slot] = {
     **{kind: key(kind) for kind in KEYS},
@@ -148,7 +151,7 @@ SLOTS: dict[str, Slot] = {
     "number": _one([b"0", b"1", b"2", b"3", b"100"], BORDERS + NO_INTEGERS + [b"-1", b"-3"], 0.15),
     "positive": _one([b"1", b"2", b"3", b"100"], [b"0", *BORDERS, *NO_INTEGERS, b"-1", b"-3"]),
     "float": _one(FLOATS, ODD_FLOATS, 0.2),
-    "score": _one(FLOATS + [b"inf", b"-inf"], ODD_FLOATS),
+    "score": _one([*FLOATS, b"inf", b"-inf"], ODD_FLOATS),
     "weight": _one([b"1", b"2", b"-1", b"0", b"0.5", b"inf"], ODD_FLOATS),
     "border": _border,
     "member": _one(MEMBERS, TEXTS),
@@ -176,11 +179,13 @@ SLOTS: dict[str, Slot] = {
     "lex": _lex,
     "place": _place,
     "polygon": _polygon,
-    "radius": _one([b"0", b"1", b"10", b"200.5", b"10000", b"1e7"], ODD_FLOATS + [b"-1"]),
+    "radius": _one([b"0", b"1", b"10", b"200.5", b"10000", b"1e7"], [*ODD_FLOATS, b"-1"]),
     "unit": _one([b"m", b"km", b"mi", b"ft", b"KM"], [b"", b"x", b"meter"]),
     "timeout": TIMEOUT,
     "mstimeout": _one([b"0", b"1", b"2"], [b"-1", b"abc", b"1.5", b"", *BORDERS]),
-    "bits": _one([b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u32"], [b"u64", b"i65", b"u0", b"x8", b"u", b"", b"u08"]),
+    "bits": _one(
+        [b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u32"], [b"u64", b"i65", b"u0", b"x8", b"", b"u08"]
+    ),
     "bitoffset": _one([b"0", b"1", b"#0", b"#1", b"#2", b"100"], [b"-1", b"#-1", b"#", b"x", b"#x", b"4294967296"]),
     "channel": _one([b"news", b"sport", b"n\x00"], [b"", b"__keyspace@0__:s1"]),
     "message": _one(TEXTS, TEXTS),

@@ -6,7 +6,8 @@ from tests.differential.families import conversations, hashes, keys, lists, sets
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line for line in text.splitlines() if line)
+    """A line that is indented goes on with the one before."""
+    return tuple(line for line in text.replace("\n ", " ").splitlines() if line)
 
 
 FAMILIES: dict[str, tuple[str, ...]] = {

@@ -53,10 +53,13 @@ GEOADD <g> <place> a <place> b <place> c
 GEOPOS <g> <member>*
 GEOHASH <g> <member>*
 GEODIST <g> <member> <member> [<unit>]
-GEOSEARCH <g> (FROMMEMBER <member>|FROMLONLAT <place>) (BYRADIUS <radius> <unit>|BYBOX <radius> <radius> <unit>) [ASC|DESC] [COUNT <positive> [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]
+GEOSEARCH <g> (FROMMEMBER <member>|FROMLONLAT <place>) (BYRADIUS <radius> <unit>|BYBOX <radius> <radius> <unit>)
+  [ASC|DESC] [COUNT <positive> [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]
 GEOSEARCH <g> BYPOLYGON <polygon> [ASC|DESC] [COUNT <positive> [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]
-GEOSEARCHSTORE <g> <g> (FROMMEMBER <member>|FROMLONLAT <place>) (BYRADIUS <radius> <unit>|BYBOX <radius> <radius> <unit>) [ASC|DESC] [COUNT <positive>] [STOREDIST]
-GEORADIUS <g> <place> <radius> <unit> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT <positive> [ANY]] [ASC|DESC] [STORE <g>|STOREDIST <g>]
+GEOSEARCHSTORE <g> <g> (FROMMEMBER <member>|FROMLONLAT <place>)
+  (BYRADIUS <radius> <unit>|BYBOX <radius> <radius> <unit>) [ASC|DESC] [COUNT <positive>] [STOREDIST]
+GEORADIUS <g> <place> <radius> <unit> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT <positive> [ANY]] [ASC|DESC]
+  [STORE <g>|STOREDIST <g>]
 GEORADIUS_RO <g> <place> <radius> <unit> [WITHDIST] [COUNT <positive>] [ASC|DESC]
 GEORADIUSBYMEMBER <g> <member> <radius> <unit> [WITHCOORD] [WITHDIST] [COUNT <positive> [ANY]] [ASC|DESC] [STORE <g>]
 GEORADIUSBYMEMBER_RO <g> <member> <radius> <unit> [WITHHASH] [DESC]

@@ -36,7 +36,8 @@ BITCOUNT <b> [<index> <index> [BYTE|BIT|x]|<index>]
 BITPOS <b> (0|1|<int>) [<index> [<index> [BYTE|BIT|x]]]
 BITOP (AND|OR|XOR|DIFF|DIFF1|ANDOR|ONE) <b> <b> <b>*
 BITOP NOT <b> <b> [<b>]
-BITFIELD <b> ([OVERFLOW (WRAP|SAT|FAIL|x)]|GET <bits> <bitoffset>|SET <bits> <bitoffset> <int>|INCRBY <bits> <bitoffset> <int>)+
+BITFIELD <b> ([OVERFLOW (WRAP|SAT|FAIL|x)]|GET <bits> <bitoffset>
+  |SET <bits> <bitoffset> <int>|INCRBY <bits> <bitoffset> <int>)+
 BITFIELD <b> [OVERFLOW (WRAP|SAT|FAIL)] INCRBY <bits> <bitoffset> <int>
 BITFIELD_RO <b> GET <bits> <bitoffset> [GET <bits> <bitoffset>] [SET u8 0 1]
 SET <b> <value>

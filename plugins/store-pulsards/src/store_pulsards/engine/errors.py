@@ -365,13 +365,6 @@ def aborted_because(error: ErrorReply) -> ErrorReply:
     return ErrorReply(f"EXECABORT Transaction discarded because of: {error.message.removeprefix('ERR ')}")
 
 
-# Pub/sub
-
-
-def pubsub_arity(subcommand: str) -> ErrorReply:
-    return ErrorReply(f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP.")
-
-
 # Hashes, lists, sets, sorted sets
 
 numfields_mismatch: Final = _fixed("ERR numfields should be greater than 0 and match the provided number of fields")
@@ -382,6 +375,7 @@ out_of_range: Final = _fixed("ERR value is out of range")
 out_of_symmetric_range: Final = _fixed(
     "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 )
+not_32_bits: Final = _fixed("ERR value is out of range, value must between -2147483648 and 2147483647")
 must_be_positive: Final = _fixed("ERR value is out of range, must be positive")
 not_zero_or_one: Final = _fixed("ERR value is out of range, value must between 0 and 1")
 no_append_only_file: Final = _fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from store_pulsards.engine import args, errors
@@ -66,10 +66,11 @@ def _load(serialized: bytes) -> Any:
 
 def _options(options: Sequence[bytes]) -> dict[bytes, Any]:
     """IDLETIME and FREQ are checked, and told nobody: no time of access is kept."""
-    given = args.options(options, RESTORE_FLAGS, {b"IDLETIME": _idle_time, b"FREQ": _frequency})
-    if given.keys() >= {b"IDLETIME", b"FREQ"}:
+    kinds = [index for index, option in enumerate(options) if option.upper() in OPTIONS_OF_EVICTION]
+    if len({options[index].upper() for index in kinds}) > 1:  # the second is no option any more, whatever its value
+        args.options(options[: kinds[-1]], RESTORE_FLAGS, OPTIONS_OF_EVICTION)
         raise errors.syntax_error()
-    return given
+    return args.options(options, RESTORE_FLAGS, OPTIONS_OF_EVICTION)
 
 
 def _idle_time(text: bytes) -> int:
@@ -84,3 +85,6 @@ def _frequency(text: bytes) -> int:
     if not 0 <= frequency <= 255:
         raise errors.invalid_frequency()
     return frequency
+
+
+OPTIONS_OF_EVICTION: Final[dict[bytes, Callable[[bytes], int]]] = {b"IDLETIME": _idle_time, b"FREQ": _frequency}

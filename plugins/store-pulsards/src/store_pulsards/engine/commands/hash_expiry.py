@@ -296,9 +296,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
 def _may_set(given: Set[bytes], fields: dict[bytes, bytes] | None, names: Sequence[bytes]) -> bool:
     """Whether every condition of HSETEX on fields holds."""
     there = [fields is not None and name in fields for name in names]
-    return not (
-        (b"FNX" in given and any(there)) or (b"FXX" in given and not all(there))
-    )
+    return not ((b"FNX" in given and any(there)) or (b"FXX" in given and not all(there)))
 
 
 def _set_field(

@@ -144,6 +144,8 @@ def _resulting(old: float | None, given: float, options: frozenset[bytes]) -> fl
 @command("ZINCRBY", arity=4, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW access update", since="1.2.0")
 def zincrby(ctx: Context, key: bytes, increment: bytes, member: bytes) -> Reply:
     """Increments the score of a member in a sorted set."""
+    if increment.upper() in ZADD_OPTIONS:  # ZADD's arguments, for Valkey, without a pair
+        raise errors.syntax_error()
     return _add(ctx, key, ((member, _score(increment)),), INCREMENT)[2]
 
 

@@ -95,7 +95,11 @@ def _options(options: Sequence[bytes], allowed: frozenset[bytes]) -> dict[bytes,
         if name == b"LIMIT" and index + 2 < len(options):
             given[name] = (args.integer(options[index + 1]), args.integer(options[index + 2]))
             index += 3
-        elif name in allowed and not (name in given and name == b"REV") and _EXCLUSIVE.isdisjoint(given if name in _EXCLUSIVE else ()):
+        elif (
+            name in allowed
+            and not (name in given and name == b"REV")
+            and _EXCLUSIVE.isdisjoint(given if name in _EXCLUSIVE else ())
+        ):
             given[name] = True
             index += 1
         else:
