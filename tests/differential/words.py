@@ -135,10 +135,8 @@ def _counted_pairs(chance: Random) -> list[bytes]:
     return [chance.choice(SMALL) if chance.random() < 0.06 else b"%d" % count, *words]
 
 
-NO_TIMEOUTS = [b"-1", b"abc", b"inf", b"nan", b"1e-400", b"", b"9223372036854775", b"1e20"]
-TIMEOUT = _one(
-    [b"0", b"0.001", b"0.002"], NO_TIMEOUTS)
-)
+NO_TIMEOUTS = [b"-1", b"abc", b"inf", b"nan", b"1e-400", b"", b"9223372036854775", b"1e20", b"0x1p-9"]
+TIMEOUT = _one([b"0", b"0.001", b"0.002"], NO_TIMEOUTS)
 
 SLOTS: dict[str, Slot] = {
     **{kind: key(kind) for kind in KEYS},
@@ -183,9 +181,7 @@ SLOTS: dict[str, Slot] = {
     "unit": _one([b"m", b"km", b"mi", b"ft", b"KM"], [b"", b"x", b"meter"]),
     "timeout": TIMEOUT,
     "mstimeout": _one([b"0", b"1", b"2"], [b"-1", b"abc", b"1.5", b"", *BORDERS]),
-    "bits": _one(
-        [b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u32"], [b"u64", b"i65", b"u0", b"x8", b"", b"u08"]
-    ),
+    "bits": _one([b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u32"], [b"u64", b"i65", b"u0", b"x8", b"", b"u08"]),
     "bitoffset": _one([b"0", b"1", b"#0", b"#1", b"#2", b"100"], [b"-1", b"#-1", b"#", b"x", b"#x", b"4294967296"]),
     "channel": _one([b"news", b"sport", b"n\x00"], [b"", b"__keyspace@0__:s1"]),
     "message": _one(TEXTS, TEXTS),
