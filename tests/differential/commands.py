@@ -93,6 +93,8 @@ def _defuse(command: list[bytes]) -> None:
             command[index] = words.FAR[0]
         if name == b"MSETEX" and command[index - 1].upper() in (b"EXAT", b"PXAT") and _number(word) < 10**13:
             command[index] = b"99999999999999"  # what is over stays until somebody looks
+        if name.startswith(b"Z") and command[index - 1].upper() == b"LIMIT" and word.startswith(b"-"):
+            command[index] = b"0"  # in a large sorted set, Valkey goes to the left then
         if name in LARGE and _number(word.lstrip(b"#")) in TOO_LARGE:
             command[index] = b"4999"
         if name == b"XADD" and word == b"*":
@@ -102,6 +104,8 @@ def _defuse(command: list[bytes]) -> None:
             command[index] = b"0"
     if name == b"HSETEX" and len(command) > 1 and command[1].upper() in words.OPTIONS:
         command[1] = b"h1"  # Valkey takes a key of that name for the option, once in a while
+    if name == b"COMMAND" and not set(words.NO_INTEGERS).isdisjoint(command):
+        command[:] = [b"PING"]  # Valkey reads a number of keys with atoi
     if name == b"XAUTOCLAIM" and command[-1].isdigit() and len(command) > 6:
         command[-1] = command[-1][:4]  # Valkey reserves memory for COUNT entries
     if name == b"LSET" and len(command) > 2 and abs(_number(command[2])) >= 2**31:

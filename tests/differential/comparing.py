@@ -129,7 +129,7 @@ def _value(serialized: bytes) -> Any:
     return list(value) if isinstance(value, SortedSet) else value
 
 
-ENCODINGS = [{b"embstr", b"raw"}, {b"listpack", b"hashtable", b"intset"}, {b"listpack", b"skiplist"},
+ENCODINGS = [{b"int", b"embstr", b"raw"}, {b"listpack", b"hashtable", b"intset"}, {b"listpack", b"skiplist"},
              {b"listpack", b"quicklist"}]  # fmt: skip
 
 
