@@ -4,7 +4,7 @@ What is left out, and why:
 
 - a time that is near: whether it is over would depend on how busy the machine is (``@expire`` waits for one);
 - ``SPOP`` of some members, and stream IDs by the clock: both servers would go different ways;
-- strings of hundreds of megabytes.
+- strings, and replies, of hundreds of megabytes.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ def _defuse(command: list[bytes]) -> None:
         command[:] = [b"PING"]  # Valkey reads a number of keys with atoi
     if name == b"XAUTOCLAIM" and command[-1].isdigit() and len(command) > 6:
         command[-1] = command[-1][:4]  # Valkey reserves memory for COUNT entries
+    if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and len(command) > 2 and _number(command[2]) < -1000:
+        command[2] = b"-100"  # as many members as that, in both servers
     if name == b"LSET" and len(command) > 2 and abs(_number(command[2])) >= 2**31:
         command[2] = b"100"  # Valkey takes it modulo 2 ** 32
     if name == b"SPOP" and (len(command) == 2 or (len(command) == 3 and _number(command[2]) in range(1, 1000))):
