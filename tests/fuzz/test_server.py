@@ -1,4 +1,4 @@
-"""Garbage over the wire to a real pulsards server: it answers as Valkey does, serves others, and keeps to its limits."""
+"""Garbage over the wire to a real server: it answers as Valkey does, serves the others, and keeps to its limits."""
 
 from __future__ import annotations
 

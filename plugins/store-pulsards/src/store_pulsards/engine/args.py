@@ -59,6 +59,8 @@ def timeout(text: bytes) -> float:
     number = long_double.parse(text, errors.timeout_not_a_float)
     mantissa, exponent = (number, 0) if isinstance(number, float) else number
     if mantissa < 0:
+        if exponent <= 0 and ldexp(mantissa, exponent) > -SHORTEST:
+            return 0.0  # Valkey rounds milliseconds up
         raise errors.timeout_negative()
     if isinf(mantissa) or exponent > LARGE or ldexp(mantissa, exponent) * 1000 >= 2.0**63:
         raise errors.timeout_out_of_range()

@@ -34,12 +34,12 @@ wrong_type: Final = _fixed("WRONGTYPE Operation against a key holding the wrong 
 
 def unknown_command(args: Sequence[bytes]) -> ErrorReply:
     name = show(args[0][:128])
-    beginning = ""
+    beginning = b""  # bytes, not characters, are counted
     for arg in args[1:]:
         if len(beginning) >= 128:
             break
-        beginning += f"'{show(arg[: 128 - len(beginning)])}' "
-    return ErrorReply(f"ERR unknown command '{name}', with args beginning with: {beginning}")
+        beginning += b"'%b' " % arg[: 128 - len(beginning)].partition(b"\0")[0]
+    return ErrorReply(f"ERR unknown command '{name}', with args beginning with: {show(beginning)}")
 
 
 def unknown_subcommand(container: str, subcommand: bytes) -> ErrorReply:
