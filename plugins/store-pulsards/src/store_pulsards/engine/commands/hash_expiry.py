@@ -283,14 +283,28 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
         fields = {}
         ctx.set(key, fields)
     if when is not None and when <= ctx.now:
-        for name in pairs[::2]:
-            del_field(fields, name)
-        _tell_set(ctx, key, fields, ("hset", "hexpire", "hexpired"), len(pairs) // 2)
+        _set_and_expire(ctx, key, fields, pairs[::2])
         return 1
     for name, value in zip(pairs[::2], pairs[1::2], strict=True):
         fields = _set_field(ctx, key, fields, name, value, when, keep=b"KEEPTTL" in lifetime.given)
     _tell_set(ctx, key, fields, ("hset",) if when is None else ("hset", "hexpire"))
     return 1
+
+
+def _set_and_expire(ctx: Context, key: bytes, fields: dict[bytes, bytes], names: Sequence[bytes]) -> None:
+    """Set fields to what is over at once; where none of them was there, that spoils no transaction."""
+    events = ("hset", "hexpire", "hexpired")
+    if any(name in fields for name in names):
+        for name in names:
+            del_field(fields, name)
+        _tell_set(ctx, key, fields, events, len(names))
+        return
+    ctx.keyspace.expired_fields += len(names)
+    for event in events:
+        ctx.announce(event, key)
+    if not fields:
+        ctx.delete(key)
+        ctx.announce("del", key)
 
 
 def _may_set(given: Set[bytes], fields: dict[bytes, bytes] | None, names: Sequence[bytes]) -> bool:

@@ -112,6 +112,8 @@ def _key_positions(words: Sequence[bytes]) -> tuple[CommandSpec, list[int]]:
     if not spec.accepts(len(words)):
         raise errors.invalid_argument_count()
     positions = table.find_keys(spec, words)
+    if any(keys.first >= len(words) for keys in spec.keys if not (keys.keyword or keys.unknown)):
+        raise errors.invalid_arguments()  # PFMERGE without a source
     if not positions or any(position >= len(words) for position in positions):
         raise errors.invalid_arguments()
     return spec, positions
