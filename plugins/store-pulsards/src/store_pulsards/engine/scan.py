@@ -23,7 +23,6 @@ INNER_BITS: Final = CURSOR_BITS - SHARD_BITS  # of a cursor: the place within a 
 INNER_MASK: Final = (1 << INNER_BITS) - 1
 BUCKET: Final = 16  # elements in one, more or less
 KEPT: Final = 16  # scans under way
-LONGEST_CURSOR: Final = 5000  # characters; no number that has more is worth a look
 
 _CURSOR: Final = re.compile(rb"[ \t-\r]*([+-]?)(\d+)")
 
@@ -32,12 +31,12 @@ def cursor(text: bytes) -> int:
     """The cursor that a client gives, as ``strtoull`` reads it."""
     text = text.partition(b"\0")[0]
     found = _CURSOR.fullmatch(text)
-    if found is None or len(text) > LONGEST_CURSOR:
+    digits = found[2].lstrip(b"0") if found is not None else b""
+    if found is None or len(digits) > 20:
         raise errors.invalid_cursor()
-    number = int(found[2])
-    if found[1] == b"-" and 0 < number <= 2**63 and text == b"-%d" % number:
-        raise errors.invalid_cursor()
-    if number >= 2**64:
+    number = int(digits or b"0")
+    canonical = 0 < number <= 2**63 and text == b"-%d" % number  # those are read as signed, and refused
+    if number >= 2**64 or canonical:
         raise errors.invalid_cursor()
     return (-number if found[1] == b"-" else number) % 2**64  # C's way with what is negative
 

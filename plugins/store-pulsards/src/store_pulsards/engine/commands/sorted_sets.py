@@ -122,7 +122,7 @@ def _add(
 
 def _zero(value: SortedSet, member: bytes, zero: float, scored: Sequence[tuple[bytes, float]]) -> float:
     """How a score of 0 is kept, of a member that is added with others."""
-    if copysign(1.0, zero) > 0:
+    if copysign(1.0, zero) > 0 or max(len(value), len(scored)) > encodings.SORTED_SET_ENTRIES:
         return zero
     return settled({**value.scores, **dict(scored), member: zero})[member]
 
