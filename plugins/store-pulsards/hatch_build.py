@@ -21,10 +21,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 VARIABLE = "STORE_PULSARDS_COMPILE"
 REQUIREMENTS = ["mypy>=2.1", "setuptools>=65.5"]
 PACKAGE = "store_pulsards"
-OUTSIDE_THE_ENGINE = ("encoder.py", "native.py", "protocol.py", "session.py")
-ADMINISTRATION = ("clients", "connection", "help", "info", "introspection", "objects", "pubsub", "server")
+OUTSIDE_THE_ENGINE = ("batch.py", "encoder.py", "native.py", "protocol.py", "session.py")
+ADMINISTRATION = (
+    *("absent", "acl", "clients", "connection", "help", "info", "introspection", "modules", "objects", "pubsub"),
+    *("scripting", "server"),
+)
 INTERPRETED = {
     "engine/errors.py",
+    "engine/refusals.py",
     "engine/members.py",
     "engine/replies.py",
     "engine/volatile_hash.py",

@@ -135,11 +135,11 @@ async def test_a_subscriber_leaves_a_node_that_has_left_the_cluster(cluster: Clu
             store.cluster.read_soon()  # type: ignore[attr-defined]
             await eventually(lambda: replica.run("PUBSUB CHANNELS") == [])
 
-            async def arrives() -> bool:
-                await pubsub.publish("news", "x")
+            async def heard() -> bool:
                 return bool(await pubsub.count("news") == {"news": 1})
 
-            await eventually(arrives)
+            await eventually(heard)
+            await pubsub.publish("news", "x")
             assert (await anext(aiter(pubsub))).data == b"x"
         finally:
             await asyncio.to_thread(cluster.adopt, replica)

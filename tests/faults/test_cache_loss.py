@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.conftest import Servers, eventually
+from tests.conftest import eventually
 from tests.faults.conftest import Killable, Through
 
 from store_core import ConnectionFailed, ReplyError, Store, create_store
@@ -19,12 +19,6 @@ from store_redis.cache import Cache
 def server_url(valkey_url: str) -> str:
     """A server that tells of changes."""
     return valkey_url
-
-
-@pytest.fixture
-def pulsards_url(servers: Servers) -> str:
-    """A server that does not."""
-    return servers.url("pulsards-tcp")
 
 
 @pytest.fixture
@@ -234,10 +228,15 @@ async def test_a_server_that_was_killed_is_remembered_by_nobody(killable: Killab
         assert await cached.execute("GET", "a") is None
 
 
-async def test_a_server_that_cannot_tell_of_changes_is_refused_in_its_own_words(pulsards_url: str) -> None:
-    async with create_store(pulsards_url, cache=100) as store:
-        with pytest.raises(ReplyError, match=r"CLIENT TRACKING, which client-side caching needs.*parameter 'cache'"):
-            await store.execute("GET", "a")
+async def test_a_server_that_will_not_tell_of_changes_is_refused_in_its_own_words(valkey_url: str) -> None:
+    async with create_store(valkey_url) as admin:
+        await admin.execute("ACL", "SETUSER", "untold", "on", ">pw", "~*", "+@all", "-client|tracking")
+        async with create_store(valkey_url, username="untold", password="pw", cache=100) as store:
+            with pytest.raises(
+                ReplyError, match=r"NOPERM.*CLIENT TRACKING, which client-side caching needs.*parameter 'cache'"
+            ):
+                await store.execute("GET", "a")
+        await admin.execute("ACL", "DELUSER", "untold")
 
 
 async def test_an_embedded_store_takes_the_parameter_and_has_nothing_to_cache() -> None:

@@ -19,9 +19,11 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
+from store_pulsards.batch import run
 from store_pulsards.encoder import ENCODERS
 from store_pulsards.engine.replies import Reply
 from store_pulsards.protocol import UNANSWERED, Request, RequestParser, protocol_error
+from store_pulsards.session import Buffers
 
 if TYPE_CHECKING:
     from store_pulsards.server import Server
@@ -29,13 +31,12 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("store_pulsards")
 
 TOO_MANY_CLIENTS: Final = b"-ERR max number of clients reached\r\n"
+BATCH: Final = 64  # requests between two looks at how much output has come together
 DENIED: Final = (
     b"-DENIED Running in protected mode because protected mode is enabled and no password is set. In this mode "
     b"connections are only accepted from the loopback interface. Set a password (PULSARDS_REQUIREPASS or "
     b"--requirepass), or start the server with --protected-mode no if nobody else can reach it.\r\n"
 )
-INTERNAL_ERROR: Final = b"-ERR internal error, the server's log has it\r\n"
-BATCH: Final = 64  # replies between two looks at how much output has come together
 
 
 class Connection(asyncio.Protocol):
@@ -54,17 +55,22 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_postponed",
+        "_ready",
         "_resuming",
         "_server",
+        "_traffic",
         "_transport",
+        "_trusted",
         "closed",
         "session",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, trusted: bool = False) -> None:
         self._server = server
+        self._trusted = trusted
         self._engine = server.engine
         self._observation = server.engine.observation
+        self._traffic = server.engine.traffic
         self._out: list[bytes] = []
         self._batch: list[Request] = []  # parsed, but not yet its turn
         self._chunks: deque[bytes] = deque()  # not yet parsed
@@ -73,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._executing = False
         self._paused = False
         self._postponed = 0  # bytes in _chunks
+        self._ready = False  # a chunk may be executed at once, unless the session has something against it
         self._resuming = False
         self._over_since = 0.0
         self.closed: asyncio.Future[None] = server.loop.create_future()
@@ -85,10 +92,11 @@ class Connection(asyncio.Protocol):
         peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         # The peer of a unix socket has no name: as in Redis, the socket's own path stands for both.
         self.session = self._engine.session(
-            self._push, address=_show_address(peer or here), local_address=_show_address(here)
+            self._push, address=_show_address(peer or here), local_address=_show_address(here), trusted=self._trusted
         )
         self.session.deliver = self._deliver
         self.session.hang_up = self._hang_up
+        self.session.measure = self._measure
         self._parser = RequestParser(
             max_bulk=server.limits.bulk, max_buffer=server.limits.query, restricted=not self.session.authenticated
         )
@@ -96,33 +104,63 @@ class Connection(asyncio.Protocol):
         refusal = server.admit(self, local=not isinstance(peer, tuple) or _is_loopback(peer[0]))
         if refusal is not None:
             log.info("refused a client at %s", self.session.address)
+            self._traffic.refused += 1
             self._out.append(refusal)
             self.close()
             return
+        self._look()
         _keep_alive(transport, server.keepalive)
         log.debug("accepted a client at %s", self.session.address)
 
     def data_received(self, data: bytes) -> None:
-        session, parser, server = self.session, self._parser, self._server
-        session.last_active = server.clock()
-        if self._paused or self._resuming or self._batch or session.blocked is not None:
-            self._postpone(data)
-            return
-        if session.gate:  # RESET may have taken the password back
-            parser.restricted = not session.authenticated
-        requests = parser.feed(data)
-        self._run(requests)
-        elapsed = server.clock() - session.last_active
+        session, server = self.session, self._server
+        session.last_active = began = server.clock()
+        self._traffic.received += len(data)
+        if self._ready and session.blocked is None and not session.gate:
+            parser = self._parser
+            requests = parser.feed(data)
+            if len(requests) > BATCH:
+                self._run(requests)
+            else:
+                self._executing = True
+                self._batch = run(self._engine, session, requests, self._out, self._held)
+                self._executing = False
+                if session.blocked is not None:
+                    self._await_deadline()
+            if self._batch or parser.error is not None or session.closing:
+                self._go_on()
+                self._look()
+        else:
+            requests = self._receive(data)
+        elapsed = server.clock() - began
         if elapsed >= self._observation.slow_chunk and requests:
             self._observation.chunk(session, requests[0], len(requests), elapsed)
-        if parser.restricted or parser.error is not None or session.closing:
-            self._go_on()
         self._flush()
         if not server.sweeper.stirred:
             server.sweeper.stir()
 
+    def _receive(self, data: bytes) -> list[Request]:
+        """Take a chunk that may have to wait, or of a client whose requests are looked at one by one."""
+        session, parser = self.session, self._parser
+        if self._paused or self._resuming or self._batch or session.blocked is not None:
+            self._postpone(data)
+            return []
+        if session.gate:  # RESET may have taken the password back
+            parser.restricted = not session.authenticated
+        requests = parser.feed(data)
+        self._run(requests)
+        if parser.restricted or parser.error is not None or session.closing:
+            self._go_on()
+        self._look()
+        return requests
+
+    def _look(self) -> None:
+        """Find out anew whether a chunk may be executed at once; after each change that bears on it."""
+        self._ready = not (self._paused or self._resuming or self._batch or self._parser.restricted)
+
     def pause_writing(self) -> None:
         self._paused = True
+        self._ready = False
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -131,6 +169,7 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
         self._resume_soon()
+        self._look()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._cancel_deadline()
@@ -148,30 +187,16 @@ class Connection(asyncio.Protocol):
 
     def _run(self, requests: list[Request]) -> None:
         """Execute requests in order, until the client blocks, leaves, or does not take its replies."""
-        session, out, execute = self.session, self._out, self._engine.execute
-        append, held = out.append, self._held
-        queue = iter(requests)
+        session = self.session
         self._executing = True
-        look = BATCH
-        for request in queue:
-            try:
-                reply = execute(session, request)
-                append(ENCODERS[session.resp][type(reply)](reply))
-            except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
-                log.exception("command %r failed", request[0])
-                append(INTERNAL_ERROR)
-                session.closing = True
-            if held:
-                out += held
-                held.clear()
-            if session.blocked is not None or session.closing:
-                break
-            if len(out) > look:
-                if self._overflows():
-                    break
-                look = len(out) + BATCH
+        if len(requests) <= BATCH:
+            self._batch = run(self._engine, session, requests, self._out, self._held)
+        else:
+            self._batch = requests
+            while self._batch and session.blocked is None and not session.closing and not self._overflows():
+                left = run(self._engine, session, self._batch[:BATCH], self._out, self._held)
+                self._batch = left + self._batch[BATCH:]
         self._executing = False
-        self._batch = list(queue)
         if session.blocked is not None:
             self._await_deadline()
 
@@ -205,6 +230,7 @@ class Connection(asyncio.Protocol):
         self._postponed += len(data)
         if self._postponed > self._server.limits.query:
             log.warning("client at %s sent too much while it had to wait: dropped", self.session.address)
+            self._traffic.dropped_for_input += 1
             self.abort()
 
     def _resume_soon(self) -> None:
@@ -212,6 +238,7 @@ class Connection(asyncio.Protocol):
         waiting = self._batch or self._chunks or parser.error is not None or (parser.restricted and parser.buffered)
         if waiting and not self._resuming:
             self._resuming = True
+            self._ready = False
             self._server.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
@@ -220,6 +247,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
         if not self._chunks:
             self._postponed = 0
+        self._look()
         self._flush()
         self._server.sweeper.stir()
 
@@ -262,6 +290,19 @@ class Connection(asyncio.Protocol):
     def _hang_up(self) -> None:
         self.abort()
 
+    def _measure(self) -> Buffers:
+        found, parser, transport = Buffers(), self._parser, self._transport
+        sock = transport.get_extra_info("socket")
+        found.fd = -1 if sock is None else sock.fileno()
+        found.arguments = parser.arguments
+        found.query = parser.buffered - parser.arguments + self._postponed
+        found.query += sum(len(arg) for request in self._batch for arg in request)
+        unsent = transport.get_write_buffer_size()
+        found.output = unsent + sum(map(len, self._out))
+        found.replies = len(self._out)
+        found.events = ("" if self._paused else "r") + ("w" if unsent else "")
+        return found
+
     # Output
 
     def _emit(self, data: bytes) -> None:
@@ -273,8 +314,9 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what messages and late replies have come together, unless the subscriber is too slow for them."""
         self._flush()
-        if self._paused and self.session.hears and self._too_slow():
+        if self.session.hears and self._too_slow():
             log.warning("subscriber at %s does not read its messages: dropped", self.session.address)
+            self._traffic.dropped_for_output += 1
             self.abort()
 
     def _flush(self) -> None:
@@ -283,6 +325,7 @@ class Connection(asyncio.Protocol):
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             if data:
+                self._traffic.sent += len(data)
                 self._transport.write(data)
 
     def _overflows(self) -> bool:
@@ -302,6 +345,11 @@ class Connection(asyncio.Protocol):
         self._over_since = self._over_since or now
         return now - self._over_since > limits.subscriber_lag_seconds
 
+    def relimit(self) -> None:
+        """The server's limits have changed."""
+        limits = self._server.limits
+        self._parser.limit(limits.bulk, limits.query)
+
     # The end
 
     def close(self) -> None:
@@ -314,6 +362,18 @@ class Connection(asyncio.Protocol):
         """Leave at once."""
         self.session.closing = True
         self._transport.abort()
+
+    def abandon(self) -> None:
+        """Leave now: the event loop has ended, and will tell of nothing more.
+
+        The transport's public close would fail, and its socket stay open until it is collected. uvloop closes its
+        sockets with the loop.
+        """
+        close = getattr(self._transport, "_call_connection_lost", None)
+        if close is not None:
+            close(None)
+        else:
+            self.connection_lost(None)
 
 
 def _show_address(name: object) -> str:

@@ -26,6 +26,7 @@ PAUSED: Final = 8
 MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
 TRACKED: Final = 64  # what the next command reads may have to be remembered
 OBSERVED: Final = 32  # somebody looks at each command (MONITOR, a command log)
+LIMITED: Final = 128  # there is a limit of memory, or uses of keys are recorded
 
 
 class Queued:
@@ -36,6 +37,20 @@ class Queued:
     def __init__(self) -> None:
         self.commands: list[tuple[CommandSpec, Sequence[bytes]]] = []
         self.failed = False
+
+
+class Buffers:
+    """What a client's connection holds, in bytes, and what its event loop waits for; there is none without a socket."""
+
+    __slots__ = ("arguments", "events", "fd", "output", "query", "replies")
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self.query = 0  # not yet understood, or not yet its turn
+        self.arguments = 0  # of a request that is not complete
+        self.output = 0  # not yet taken by the client
+        self.replies = 0  # not yet written
+        self.events = ""  # r: to read, w: to write
 
 
 def drop(_: Reply) -> None:
@@ -50,8 +65,9 @@ class Session:
     """One client.
 
     The shell sets ``push`` (a message that nobody asked for), ``deliver`` (the reply of a command that had
-    blocked) and ``hang_up`` (this client was killed). After each command it looks at ``blocked`` (further requests
-    wait; its ``deadline``, when not None, is when to call ``Engine.unblock``) and ``closing`` (flush, then close).
+    blocked), ``hang_up`` (this client was killed) and ``measure`` (what its connection holds). After each command it
+    looks at ``blocked`` (further requests wait; its ``deadline``, when not None, is when to call ``Engine.unblock``)
+    and ``closing`` (flush, then close).
     """
 
     __slots__ = (
@@ -72,7 +88,9 @@ class Session:
         "last_active",
         "lib_name",
         "lib_version",
+        "limited",
         "local_address",
+        "measure",
         "monitoring",
         "mute",
         "name",
@@ -83,11 +101,13 @@ class Session:
         "paused",
         "push",
         "queued",
+        "readonly",
         "resp",
         "shard_channels",
         "spoiled",
         "timed",
         "tracked",
+        "trusted",
         "watched",
     )
     __deletable__: ClassVar = ["context"]  # tells mypyc
@@ -97,6 +117,7 @@ class Session:
         number: int,
         *,
         authenticated: bool,
+        trusted: bool = False,
         created: float,
         push: Callable[[Reply], None] = drop,
         address: str = "",
@@ -104,7 +125,8 @@ class Session:
     ) -> None:
         self.id = number
         self.context: Context
-        self.authenticated = authenticated
+        self.trusted = trusted  # the program that the engine is in: no password keeps it out
+        self.authenticated = authenticated or trusted
         self.created = created
         self.last_active = created
         self.address = address
@@ -112,6 +134,7 @@ class Session:
         self.push = push
         self.deliver: Callable[[Reply], None] = drop
         self.hang_up: Callable[[], None] = stay
+        self.measure: Callable[[], Buffers] = Buffers
         self.resp = 2
         self.name = b""
         self.lib_name = b""
@@ -129,9 +152,11 @@ class Session:
         self.paused = False
         self.no_evict = False
         self.no_touch = False
+        self.readonly = False  # READONLY, which changes nothing without a cluster
         self.monitoring = False
         self.capabilities = b""  # CLIENT CAPA
         self.observed = False
+        self.limited = False
         self.tracked: Tracked | None = None
         self.timed = 0  # so many commands are timed one by one
         self.gate = 0
@@ -141,6 +166,7 @@ class Session:
         """The client has gone for good, and nothing will run for it: free it at once, without the garbage collector."""
         self.push = self.deliver = drop
         self.hang_up = stay
+        self.measure = Buffers
         del self.context
 
     @property
@@ -168,4 +194,5 @@ class Session:
             | (0 if self.mute == b"ON" else MUTED)
             | (TRACKED if self.tracked is not None and self.tracked.gates else 0)
             | (OBSERVED if self.observed or self.timed else 0)
+            | (LIMITED if self.limited else 0)
         )

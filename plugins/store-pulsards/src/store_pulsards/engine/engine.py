@@ -13,21 +13,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from os import urandom
-from typing import Final
+from typing import Final, TypeAlias
 
 import store_pulsards.engine.commands  # noqa: F401  (fills the table)
 from store_pulsards.engine import blocking, errors, table
+from store_pulsards.engine.acl_log import AclLog
 from store_pulsards.engine.blocking import Blocked
 from store_pulsards.engine.config import EVENT_CLASS, Config
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import Database, Keyspace
+from store_pulsards.engine.memory import Memory
 from store_pulsards.engine.observation import SLOW_BY_DEFAULT, Observation
 from store_pulsards.engine.pubsub import PubSub
 from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply, Reply
 from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
 from store_pulsards.engine.tracking import Tracked, Tracking
-from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
+from store_pulsards.engine.traffic import Traffic
+from store_pulsards.session import LIMITED, MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
 
 MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
 RUNS_IN_MULTI: Final = frozenset({"exec", "discard", "reset", "quit"})
@@ -42,6 +45,10 @@ THRESHOLDS: Final = {
     b"large-request": b"commandlog-request-larger-than",
     b"large-reply": b"commandlog-reply-larger-than",
 }
+
+
+# Host, port, seconds, requests: what each was answered (None: no error), and what went wrong at last, if anything.
+Exchange: TypeAlias = Callable[[str, int, float, Sequence[Sequence[bytes]]], tuple[list[str | None], str]]
 
 
 class Engine:
@@ -70,16 +77,21 @@ class Engine:
         self.config.watch_events = self._listen
         self.observation = Observation(self)
         self.config.watch_observation = self.observe
+        self.memory = Memory(self.keyspace, self.config)
+        self.config.watch_memory = self._limit_memory
         self.started = clock()
         self.executed = 0
         self.failed = 0
         self.active_expiry = True  # DEBUG SET-ACTIVE-EXPIRE
         self.shut_down: Callable[[], None] | None = None  # set by a server process that SHUTDOWN may end
+        self.exchange: Exchange | None = None  # set by the shell: how MIGRATE reaches another server
         self.run_id = urandom(20).hex()
+        self.acl_log = AclLog()
         self.errors: dict[str, int] = {}  # how often each code was answered
         self.replication_id = ""
         self.change_replication_id()
         self.tracking = Tracking(self.sessions)
+        self.traffic = Traffic()
         self._last_session = 0
 
     def session(
@@ -88,12 +100,14 @@ class Engine:
         *,
         address: str = "",
         local_address: str = "",
+        trusted: bool = False,
     ) -> Session:
-        """A new client; ``push`` gets the messages of its subscriptions."""
+        """A new client; ``push`` gets the messages of its subscriptions. One that is trusted needs no password."""
         self._last_session += 1
         session = Session(
             self._last_session,
             authenticated=not self.config.password,
+            trusted=trusted,
             created=self.keyspace.clock(),
             push=push or drop,
             address=address,
@@ -102,6 +116,7 @@ class Engine:
         session.context = Context(self, session)
         session.paused = self.pause.until > self.keyspace.clock()
         session.observed = self.observation.needed
+        session.limited = self.memory.on
         session.regate()
         self.sessions[session.id] = session
         return session
@@ -146,10 +161,19 @@ class Engine:
             log.limit = config.number(b"commandlog-%b-max-len" % kind)
             log.trim()
         observation.refresh()
+        self.tracking.limit = config.number(b"tracking-table-max-keys")
+        self.tracking.shorten()
         needed = observation.needed
         for session in self.sessions.values():
             session.observed = needed
             session.regate()
+
+    def _limit_memory(self) -> None:
+        """The limit of memory or the policy has changed: commands have to ask for memory, or need not any more."""
+        if self.memory.refresh():
+            for session in self.sessions.values():
+                session.limited = self.memory.on
+                session.regate()
 
     def change_replication_id(self) -> None:
         """Begin another history, as far as replicas would be concerned."""
@@ -164,6 +188,8 @@ class Engine:
     def run(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> Reply:
         """Run a command that has been admitted, before the eyes of whoever looks."""
         session.command = spec
+        if session.gate & LIMITED:
+            self.memory.note(session, spec, args)
         if session.gate & TRACKED:
             return self._run_tracked(session, spec, args)
         if session.gate & OBSERVED:
@@ -222,11 +248,15 @@ class Engine:
                 else:
                     reply = spec.handler(session.context, *args[1:])
         except ErrorReply as error:
-            self._count_error(error)
-            reply = error.answer(args)
+            reply = self.failure(error, args)
         if keyspace.ready:
             blocking.serve(keyspace)
         return reply
+
+    def failure(self, error: ErrorReply, args: Sequence[bytes]) -> ErrorReply:
+        """The reply of a command that failed; it is counted."""
+        self._count_error(error)
+        return error.answer(args)
 
     def unblock(self, session: Session) -> Reply:
         """The deadline of a blocked client has come.
@@ -261,7 +291,12 @@ class Engine:
 
     def tend(self, seconds: float = 0.001) -> bool:
         """Do what no command is to wait for: expiry, growth, freeing; whether some is left."""
+        self.traffic.sample(self.keyspace.clock(), self.executed)
         more = self.expire_some(seconds)
+        if self.memory.on:
+            more = self.memory.tend(seconds) or more
+            if self.keyspace.ready:
+                blocking.serve(self.keyspace)
         return self.keyspace.tend(seconds) or more
 
     def next_expiry(self) -> float | None:
@@ -288,6 +323,12 @@ class Engine:
 
     def _execute_gated(self, session: Session, args: Sequence[bytes]) -> Reply:
         """Run a command that may not run at once, or whose reply may not be wanted."""
+        if session.gate == LIMITED:
+            spec = COMMANDS.get(args[0])
+            if spec is not None and spec.least <= len(args) <= spec.most:
+                self.memory.admit_and_note(session, spec, args)
+                session.command = spec
+                return spec.handler(session.context, *args[1:])
         if not session.gate & MUTED:
             return self._admit(session, args)
         skipped = session.mute == b"SKIP"
@@ -334,6 +375,7 @@ class Engine:
 
     def _check(self, session: Session, spec: CommandSpec | None, args: Sequence[bytes]) -> CommandSpec:
         """The command or subcommand, when this client may run it now."""
+        session.command = spec
         if session.gate & UNAUTHENTICATED and (spec is None or NO_AUTH not in spec.flags):
             raise errors.no_auth()
         if spec is None:
@@ -341,12 +383,15 @@ class Engine:
         if spec.subcommands and len(args) > 1:
             subcommand = spec.subcommands.get(args[1].upper())
             if subcommand is None:
+                session.command = None
                 raise errors.unknown_subcommand(spec.name, args[1])
-            spec = subcommand
+            spec = session.command = subcommand
         if not spec.accepts(len(args)):
             raise errors.wrong_arity(spec.name)
         if session.queued is not None and NO_MULTI in spec.flags:
             raise errors.not_in_transaction(spec.name)
+        if session.gate & LIMITED:
+            self.memory.admit(self.memory.takes_memory(session, spec))
         if session.gate & SUBSCRIBER and spec.name not in RUNS_WHILE_SUBSCRIBED:
             raise errors.not_while_subscribed(spec.name)
         return spec

@@ -10,9 +10,10 @@ from store_pulsards.engine.context import Context
 from store_pulsards.engine.rdb import payload
 from store_pulsards.engine.rdb.errors import PayloadError, RdbError
 from store_pulsards.engine.replies import OK, Reply
-from store_pulsards.engine.table import DENYOOM, FIRST, READONLY, WRITE, family
+from store_pulsards.engine.table import ASKING, DENYOOM, FIRST, READONLY, WRITE, family
 
 command = family("generic")
+server = family("server")
 
 RESTORE_FLAGS: Final = frozenset((b"REPLACE", b"ABSTTL"))
 
@@ -51,8 +52,23 @@ def restore(ctx: Context, key: bytes, ttl: bytes, serialized: bytes, *options: b
     ctx.db.put(key, value)
     if when:
         ctx.db.expire_at(key, when)
+    _set_use(ctx, key, given)
     ctx.notify("restore", key)
     return OK
+
+
+@server(
+    "RESTORE-ASKING",
+    arity=-4,
+    flags=WRITE | DENYOOM | ASKING,
+    keys=FIRST,
+    access="OW update",
+    since="3.0.0",
+    acl=("keyspace", "dangerous"),
+)
+def restore_asking(ctx: Context, key: bytes, ttl: bytes, serialized: bytes, *options: bytes) -> Reply:
+    """An internal command for migrating keys in a cluster."""
+    return restore(ctx, key, ttl, serialized, *options)
 
 
 def _load(serialized: bytes) -> Any:
@@ -65,12 +81,20 @@ def _load(serialized: bytes) -> Any:
 
 
 def _options(options: Sequence[bytes]) -> dict[bytes, Any]:
-    """IDLETIME and FREQ are checked, and told nobody: no time of access is kept."""
     kinds = [index for index, option in enumerate(options) if option.upper() in OPTIONS_OF_EVICTION]
     if len({options[index].upper() for index in kinds}) > 1:  # the second is no option any more, whatever its value
         args.options(options[: kinds[-1]], RESTORE_FLAGS, OPTIONS_OF_EVICTION)
         raise errors.syntax_error()
     return args.options(options, RESTORE_FLAGS, OPTIONS_OF_EVICTION)
+
+
+def _set_use(ctx: Context, key: bytes, given: dict[bytes, Any]) -> None:
+    """Take over when or how often the key was used, if the policy wants to know that."""
+    memory = ctx.engine.memory
+    if memory.access.lfu and b"FREQ" in given:
+        memory.set_frequency(ctx.db, key, given[b"FREQ"])
+    elif not memory.access.lfu and b"IDLETIME" in given:
+        memory.set_idle_seconds(ctx.db, key, given[b"IDLETIME"])
 
 
 def _idle_time(text: bytes) -> int:

@@ -37,6 +37,7 @@ register_type(
     ValueType(b"zset", SortedSet.copy, encodings.of_sorted_set, lambda value: [member for _, member in value]),
 )
 
+EXACT_DIGITS = 16  # so many digits are a whole number that a double holds
 POP_ACCESS = "RW access delete"
 
 ZADD_OPTIONS = frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"))
@@ -47,7 +48,7 @@ INCREMENT = frozenset((b"INCR",))
 @command("ZADD", arity=-4, flags=WRITE | DENYOOM | FAST, keys=FIRST, since="1.2.0")
 def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist."""
-    if len(rest) == 2 and rest[0].upper() not in ZADD_OPTIONS:  # the usual form, and the fastest
+    if len(rest) == 2 and (rest[0].isdigit() or rest[0].upper() not in ZADD_OPTIONS):  # the usual form, and the fastest
         return _add(ctx, key, ((rest[1], _score(rest[0])),), NO_OPTIONS)[0]
     options, pairs = _split_options(rest)
     if not pairs or len(pairs) & 1:
@@ -61,6 +62,8 @@ def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
 
 
 def _score(text: bytes) -> float:
+    if text.isdigit() and len(text) < EXACT_DIGITS:
+        return float(text)
     score = args.real(text)
     if not score and text.lower().partition(b"e")[0].strip(b"+-0."):
         raise errors.not_a_float()  # too small to be told from 0, which Valkey refuses
@@ -122,7 +125,7 @@ def _add(
 
 def _zero(value: SortedSet, member: bytes, zero: float, scored: Sequence[tuple[bytes, float]]) -> float:
     """How a score of 0 is kept, of a member that is added with others."""
-    if copysign(1.0, zero) > 0 or max(len(value), len(scored)) > encodings.SORTED_SET_ENTRIES:
+    if copysign(1.0, zero) > 0 or max(len(value), len(scored)) > encodings.USUAL.sorted_set_entries:
         return zero
     return settled({**value.scores, **dict(scored), member: zero})[member]
 
@@ -325,7 +328,7 @@ def zscan(ctx: Context, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     if value is None:
         return [b"0", []]
     scores = value.scores
-    small = encodings.of_sorted_set(value) == b"listpack"
+    small = encodings.of_sorted_set(value, ctx.engine.config.encodings) == b"listpack"
     members = [member for _, member in value] if small else scores
     following, found, only_members = scan_page(ctx, members, begin, options, at_once=small, flag=b"NOSCORES")
     if only_members:

@@ -6,11 +6,10 @@ in place (INCR, APPEND, SETRANGE) keep the time to live; commands that store a n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from store_pulsards.engine import args, errors, long_double, replies
-from store_pulsards.engine.config import MAX_STRING
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.expiry import EXPIRY_OPTIONS, UNITS, deadline
 from store_pulsards.engine.keyspace import ValueType, register_type
@@ -42,13 +41,17 @@ def _is_integer(value: bytes) -> bool:
     return True
 
 
-register_type(bytes, ValueType(b"string", copy=bytes, encoding=encoding, elements=lambda value: (value,)))
+register_type(
+    bytes, ValueType(b"string", copy=bytes, encoding=lambda value, _: encoding(value), elements=lambda value: (value,))
+)
 
 
 @command("GET", arity=2, flags=READONLY | FAST, keys=FIRST)
 def get(ctx: Context, key: bytes) -> Reply:
     """Returns the string value of a key."""
-    return ctx.lookup(key, bytes)
+    db = ctx.db
+    value = db.data.get(key)
+    return value if value is None or (type(value) is bytes and key not in db.expires) else ctx.lookup(key, bytes)
 
 
 @command("SET", arity=-3, flags=WRITE | DENYOOM, keys=SET_KEY, access="RW access update variable_flags")
@@ -58,8 +61,14 @@ def set_(ctx: Context, key: bytes, value: bytes, *options: bytes) -> Reply:
         if len(options) == 2 and options[0].upper() in UNITS:  # by far the usual ones
             return _set_until(ctx, key, deadline(ctx, options[0].upper(), options[1], "set", positive=True), value)
         return _set_with_options(ctx, key, value, options)
-    ctx.set(key, value)
-    ctx.notify("set", key)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.set and ctx.notify, written out where it counts
+    db.data[key] = value
+    if key in db.expires:
+        del db.expires[key]
+    if keyspace.observers:
+        db.touched("set", key)
+    else:
+        keyspace.dirty += 1
     return OK
 
 
@@ -210,7 +219,7 @@ def mset(ctx: Context, *pairs: bytes) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
     if len(pairs) % 2:
         raise errors.wrong_arity("mset")
-    _set_all(ctx, zip(pairs[::2], pairs[1::2], strict=True))
+    _set_all(ctx, pairs)
     return OK
 
 
@@ -221,12 +230,17 @@ def msetnx(ctx: Context, *pairs: bytes) -> Reply:
         raise errors.wrong_arity("msetnx")
     if any(ctx.lookup_any(key) is not None for key in pairs[::2]):
         return 0
-    _set_all(ctx, zip(pairs[::2], pairs[1::2], strict=True))
+    _set_all(ctx, pairs)
     return 1
 
 
-def _set_all(ctx: Context, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-    for key, value in pairs:
+def _set_all(ctx: Context, pairs: Sequence[bytes]) -> None:
+    db, keyspace = ctx.db, ctx.keyspace
+    if type(db.data) is dict and not db.expires and not keyspace.observers:  # a loop that is left to C
+        keyspace.dirty += len(pairs) // 2
+        db.data.update(zip(pairs[::2], pairs[1::2], strict=True))
+        return
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
         ctx.set(key, value)
         ctx.notify("set", key)
 
@@ -277,7 +291,7 @@ def append(ctx: Context, key: bytes, suffix: bytes) -> Reply:
     """Appends a string to the value of a key. Creates the key if it doesn't exist."""
     value = ctx.lookup(key, bytes)
     grown = suffix if value is None else value + suffix
-    if len(grown) > MAX_STRING:
+    if len(grown) > ctx.engine.config.longest_string:
         raise errors.string_too_long()
     ctx.update(key, grown)
     ctx.notify("append", key)
@@ -311,7 +325,7 @@ def setrange(ctx: Context, key: bytes, at: bytes, part: bytes) -> Reply:
     value = ctx.lookup(key, bytes) or b""
     if not part:
         return len(value)
-    if offset + len(part) > MAX_STRING:
+    if offset + len(part) > ctx.engine.config.longest_string:
         raise errors.string_too_long()
     value = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
     ctx.update(key, value)
@@ -355,7 +369,7 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
     number = amount if value is None else args.integer(value) + amount
     if not args.MIN_INT <= number <= args.MAX_INT:
         raise errors.overflow()
-    ctx.update(key, b"%d" % number)
+    ctx.db.data[key] = b"%d" % number
     ctx.notify("incrby", key)
     return number
 
