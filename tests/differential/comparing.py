@@ -141,8 +141,8 @@ def encoding(_: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
 
 
 def sort(command: Sequence[bytes], ours: Reply, theirs: Reply) -> bool:
-    """Elements of the same weight stand in any order."""
-    return b"BY" in map(bytes.upper, command) and unordered(command, ours, theirs)
+    """Elements of the same weight stand in any order; texts are compared up to a zero byte."""
+    return not {b"BY", b"ALPHA"}.isdisjoint(map(bytes.upper, command)) and unordered(command, ours, theirs)
 
 
 RULES: dict[bytes, Same] = {
