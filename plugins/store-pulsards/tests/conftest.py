@@ -30,6 +30,7 @@ settings.load_profile("pulsards")
 
 T = TypeVar("T")
 PATIENCE = 10.0  # seconds after which a test gives up waiting
+TURNS = 5  # of an event loop, in which what has come in is answered
 
 
 class Clock:
@@ -46,6 +47,7 @@ class Wire:
     """A raw socket to a server, as a client has it."""
 
     def __init__(self, address: tuple[str, int] | str | socket.socket) -> None:
+        self._address = address.getpeername() if isinstance(address, socket.socket) else address
         if isinstance(address, socket.socket):
             self.socket = address
         elif isinstance(address, str):
@@ -90,11 +92,15 @@ class Wire:
                 data += chunk
         return data
 
-    def converse(self, data: bytes, patience: float = 0.1) -> tuple[bytes, bool]:
-        """Send bytes; return all that comes back before a silence, and whether the connection was closed."""
+    def converse(self, data: bytes, patience: float = 0.02) -> tuple[bytes, bool]:
+        """Send bytes; return all that comes back before a silence, and whether the connection was closed.
+
+        The silence is only looked at when the server has answered others in between: it may have been busy.
+        """
         got = b""
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             self.send(data)
+        self._await_turns()
         self.socket.settimeout(patience)
         try:
             while chunk := self.socket.recv(65536):
@@ -106,6 +112,13 @@ class Wire:
         finally:
             self.socket.settimeout(PATIENCE)
         return got, True
+
+    def _await_turns(self) -> None:
+        """Wait until the event loop of the server has gone round a few times."""
+        with contextlib.closing(Wire(self._address)) as other:
+            for _ in range(TURNS):
+                other.send(b"PING\r\n")
+                other.read_until(b"\r\n")
 
     def silent(self, seconds: float = 0.05) -> bool:
         """Whether nothing comes for a while."""

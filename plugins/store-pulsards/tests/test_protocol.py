@@ -221,7 +221,7 @@ LINES = {
     b"a\\nb": [b"a\\nb"],
     b"a\vb\fc d": [b"a\vb\fc", b"d"],
     b'"a\\"': [b"a\\"],
-    b"\xff\xfe": [b"\xff\xfe"],
+    b"\xff\xfe": [b"\xfe"],
     b'"': None,
     b"'a": None,
     b'a"b': None,

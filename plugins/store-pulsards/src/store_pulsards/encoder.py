@@ -7,6 +7,7 @@ One table for each version maps the type of a reply to the function that writes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import copysign
 from typing import Any, Final, TypeAlias
 
 from store_pulsards.engine.replies import (
@@ -49,15 +50,22 @@ def format_double(value: float) -> bytes:
     Redis's own digits (Grisu2) are not quite the shortest in a few of 1000 doubles; these are.
     """
     if value.is_integer() and -_EXACT <= value <= _EXACT:
-        return b"%d" % value
+        return b"%d" % value if value or copysign(1.0, value) > 0 else b"-0"
+    return shortest_digits(value)
+
+
+def shortest_digits(value: float) -> bytes:
+    """A double as Redis's fpconv writes it, whole numbers included: ``2.5e+10``."""
     text = repr(value)
     if "n" in text:  # inf, nan
         return text.encode()
-    sign, text = ("-", text[1:]) if value < 0 else ("", text)
+    sign, text = ("-", text[1:]) if text[0] == "-" else ("", text)
     mantissa, _, power = text.partition("e")
     whole, _, fraction = mantissa.removesuffix(".0").partition(".")
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
+    if not significant:
+        return b"-0" if sign else b"0"
     scale = int(power or 0) - len(fraction) + len(digits) - len(significant)
     return (sign + _place_point(significant, scale)).encode()
 

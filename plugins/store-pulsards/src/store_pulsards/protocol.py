@@ -342,6 +342,7 @@ def protocol_error(error: bytes) -> bytes:
 
 _BLANKS: Final = b" \t\r\n\v\f"
 _ENDS: Final = b" \t\r\n"
+_LEFT_OUT: Final = b"\xff"
 _QUOTES: Final = b"\"'"
 _SINGLE: Final = ord("'")
 _HTTP: Final = frozenset({b"post", b"host:"})
@@ -355,8 +356,10 @@ def split_line(line: bytes) -> Request | None:
     """Split an inline request into arguments; None when a quote is not closed.
 
     ``"…"`` takes ``\\n \\r \\t \\b \\a \\xHH \\"``, ``'…'`` only ``\\'``; quoted and bare parts join as in a shell.
+    A byte 0xFF, where it stands as such, is left out as in Valkey.
     """
-    if b'"' not in line and b"'" not in line and b"\v" not in line and b"\f" not in line:
+    plain = b'"' not in line and b"'" not in line and b"\v" not in line and b"\f" not in line
+    if plain and _LEFT_OUT not in line:
         return line.split()
     args: Request = []
     at, end = 0, len(line)
@@ -373,7 +376,7 @@ def split_line(line: bytes) -> Request | None:
                     return None
                 at = closed
             else:
-                arg.append(line[at])
+                arg += line[at : at + 1].strip(_LEFT_OUT)
                 at += 1
         args.append(bytes(arg))
 
@@ -388,11 +391,11 @@ def _unquote(line: bytes, at: int, into: bytearray) -> int | None:
             return at
         # As in Valkey, a backslash before the last byte of the line is only a backslash.
         if byte != _BACKSLASH or at + 1 >= end or (quote == _SINGLE and line[at] != quote):
-            into.append(byte)
+            into += line[at - 1 : at].strip(_LEFT_OUT)
         elif line[at] == _HEX_MARK:
             at = _unhex(line, at, into)
         else:
-            into += _ESCAPES.get(line[at], line[at : at + 1])
+            into += _ESCAPES.get(line[at], line[at : at + 1].strip(_LEFT_OUT))
             at += 1
     return None
 

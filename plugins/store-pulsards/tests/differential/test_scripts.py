@@ -23,6 +23,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from store_pulsards.engine.geohash import is_place
+from store_pulsards.engine.geoshapes import Polygon
+
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
 PATIENCE = 5.0
 
@@ -118,11 +121,17 @@ def _random_searches(chance: Random) -> str:
         latitude = chance.choice([chance.uniform(-85, 85), chance.uniform(80, 85.05), chance.uniform(-1, 1)])
         return f"{longitude} {latitude}"
 
+    def polygon() -> str:
+        corners = [place() for _ in range(chance.randrange(3, 8))]
+        middle = Polygon([(float(x), float(y)) for x, y in map(str.split, corners)]).centre
+        if not is_place(*middle):  # around a pole, Valkey searches where its stack happens to say
+            return polygon()
+        return f"BYPOLYGON {len(corners)} " + " ".join(corners)
+
     def shape() -> str:
         unit, size = chance.choice(["m", "km", "mi", "ft"]), 10 ** chance.uniform(0, 7)
         if chance.random() < 0.3:
-            corners = chance.randrange(3, 8)
-            return f"BYPOLYGON {corners} " + " ".join(place() for _ in range(corners))
+            return polygon()
         radius, width, height = f"BYRADIUS {size} {unit}", size, size * chance.random()
         middle = f"FROMLONLAT {place()}" if chance.random() < 0.7 else f"FROMMEMBER {chance.randrange(400)}"
         return f"{middle} " + (radius if chance.random() < 0.5 else f"BYBOX {width} {height} {unit}")

@@ -202,3 +202,26 @@ def test_a_client_may_be_closed_by_the_message_that_it_cannot_take(engine: Engin
     assert run(engine, writer, "SET a 1") is OK
     assert engine.sessions == {writer.id: writer}
     assert writer.gate == engine.keyspace.observers == 0
+
+
+LONG_NUMBER = b"1" * 5000  # more digits than Python makes an int of
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [b"SCAN", LONG_NUMBER],
+        [b"SCAN", LONG_NUMBER.replace(b"1", b"0")],
+        [b"INCRBYFLOAT", b"k", LONG_NUMBER],
+        [b"BLPOP", b"k", LONG_NUMBER],
+        [b"COMMAND", b"GETKEYS", b"ZDIFF", LONG_NUMBER, b"k"],
+        [b"XADD", b"k", LONG_NUMBER + b"-*", b"a", b"b"],
+        [b"BITFIELD", b"k", b"GET", b"u8", b"#" + LONG_NUMBER],
+        [b"ZADD", b"k", b"0." + LONG_NUMBER, b"m"],
+        [b"LMPOP", LONG_NUMBER, b"k", b"LEFT"],
+    ],
+)
+def test_a_number_of_any_length_is_an_answer_and_no_exception(engine: Engine, command: list[bytes]) -> None:
+    session = engine.session()
+    assert engine.execute(session, command) is not None
+    assert session.blocked is None

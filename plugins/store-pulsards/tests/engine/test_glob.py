@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from store_pulsards.engine.glob import compile_glob, plain_text
+from store_pulsards.engine.glob import compile_filter, compile_glob, plain_text
 
 
 @pytest.mark.parametrize(
     ("pattern", "text", "matches"),
     [
-        (b"*", b"", True),
+        (b"*", b"", False),
         (b"**", b"abc", True),
         (b"", b"", True),
         (b"", b"a", False),
@@ -47,6 +47,11 @@ from store_pulsards.engine.glob import compile_glob, plain_text
 )
 def test_patterns_match_as_in_redis(pattern: bytes, text: bytes, matches: bool) -> None:
     assert compile_glob(pattern)(text) is matches
+
+
+def test_one_star_is_no_filter() -> None:
+    assert compile_filter(b"*")(b"")
+    assert not compile_filter(b"**")(b"")
 
 
 def test_no_pattern_backtracks_without_end() -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from math import isinf
+from math import isinf, ldexp
 from typing import Any, Final
 
-from store_pulsards.engine import errors
+from store_pulsards.engine import errors, long_double
 from store_pulsards.engine.replies import ErrorReply
 
 MAX_INT: Final = 2**63 - 1
 MIN_INT: Final = -(2**63)
+LARGE: Final = 64  # exponent of 2 of a number that is out of range
+SHORTEST: Final = 0.001  # seconds to wait; anything but 0 is at least a millisecond
 
 _ZERO: Final = ord("0")
 _FLOAT: Final = re.compile(rb"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|infinity)", re.IGNORECASE)
@@ -60,12 +62,15 @@ def real(text: bytes, error: Error = errors.not_a_float) -> float:
 
 def timeout(text: bytes) -> float:
     """Seconds to wait; 0 is forever."""
-    seconds = real(text, errors.timeout_not_a_float)
-    if seconds < 0:
+    number = long_double.parse(text, errors.timeout_not_a_float)
+    mantissa, exponent = (number, 0) if isinstance(number, float) else number
+    if mantissa < 0:
+        if exponent <= 0 and ldexp(mantissa, exponent) > -SHORTEST:
+            return 0.0  # Valkey rounds milliseconds up
         raise errors.timeout_negative()
-    if seconds * 1000 >= 2.0**63:
+    if isinf(mantissa) or exponent > LARGE or ldexp(mantissa, exponent) * 1000 >= 2.0**63:
         raise errors.timeout_out_of_range()
-    return seconds
+    return max(ldexp(mantissa, exponent), SHORTEST) if mantissa else 0.0
 
 
 def timeout_milliseconds(text: bytes, now: int) -> float:

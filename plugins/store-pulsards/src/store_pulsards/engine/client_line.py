@@ -6,6 +6,7 @@ The line has the fields of Valkey, but for what each command would have to count
 
 from __future__ import annotations
 
+from store_pulsards.engine.errors import show
 from store_pulsards.session import Session
 
 
@@ -17,7 +18,7 @@ def describe(session: Session, now: float) -> str:
         "addr": session.address,
         "laddr": session.local_address,
         "fd": buffers.fd,
-        "name": session.name.decode(),
+        "name": show(session.name),
         "age": int(now - session.created),
         "idle": int(max(0.0, now - session.last_active)),
         "flags": flags_of(session),
@@ -43,8 +44,8 @@ def describe(session: Session, now: float) -> str:
         "user": "default",
         "redir": -1 if session.tracked is None else session.tracked.redirect,
         "resp": session.resp,
-        "lib-name": session.lib_name.decode(),
-        "lib-ver": session.lib_version.decode(),
+        "lib-name": show(session.lib_name),
+        "lib-ver": show(session.lib_version),
     }
     return " ".join(f"{name}={value}" for name, value in fields.items())
 

@@ -106,6 +106,8 @@ class Context:
     def database(self, index: bytes) -> Database:
         """The database of that number, as a client writes it."""
         number = args.integer(index)
+        if not -(2**31) <= number < 2**31:
+            raise errors.not_32_bits()
         if not 0 <= number < len(self.keyspace.databases):
             raise errors.database_out_of_range()
         return self.keyspace.databases[number]

@@ -26,6 +26,8 @@ def at_random(options: Sequence[bytes], with_what: bytes = b"") -> tuple[int | N
     """
     if not options:
         return None, False
+    if len(options) > 1 and not with_what:
+        raise errors.syntax_error()
     count = args.integer(options[0])
     if count == args.MIN_INT:
         raise errors.out_of_symmetric_range()

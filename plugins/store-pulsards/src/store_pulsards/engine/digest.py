@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha1
 from typing import Any, Final
 
-from store_pulsards.encoder import format_double
+from store_pulsards.encoder import shortest_digits
 from store_pulsards.engine.keyspace import TYPES, Database, Value
 from store_pulsards.engine.stream_ids import show
 
@@ -56,7 +56,7 @@ _OF: Final[dict[bytes, Callable[[Any, int], int]]] = {
     b"list": _mixed,
     b"set": _of_set,
     b"zset": lambda value, digest: _unordered(
-        ((member, format_double(score)) for member, score in value.scores.items()), digest
+        ((member, shortest_digits(score)) for member, score in value.scores.items()), digest
     ),
     b"hash": lambda value, digest: _unordered(value.items(), digest),
     b"stream": _of_stream,

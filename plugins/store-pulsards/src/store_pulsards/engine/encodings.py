@@ -94,6 +94,10 @@ def of_sorted_set(value: SortedSet, limits: Limits = USUAL) -> bytes:
     return b"listpack" if small else b"skiplist"
 
 
+def small_sorted_set(members: Collection[bytes], limits: Limits = USUAL) -> bool:
+    return _small(members, limits.sorted_set_entries, limits.sorted_set_value)
+
+
 def is_integer(text: bytes) -> bool:
     """Whether the text is the canonical form of a 64 bit integer."""
     if len(text) > 20 or not text.lstrip(b"-").isdigit():

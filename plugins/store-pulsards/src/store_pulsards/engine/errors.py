@@ -34,12 +34,12 @@ wrong_type: Final = _fixed("WRONGTYPE Operation against a key holding the wrong 
 
 def unknown_command(args: Sequence[bytes]) -> ErrorReply:
     name = show(args[0][:128])
-    beginning = ""
+    beginning = b""  # bytes, not characters, are counted
     for arg in args[1:]:
         if len(beginning) >= 128:
             break
-        beginning += f"'{show(arg[: 128 - len(beginning)])}' "
-    return ErrorReply(f"ERR unknown command '{name}', with args beginning with: {beginning}")
+        beginning += b"'%b' " % arg[: 128 - len(beginning)].partition(b"\0")[0]
+    return ErrorReply(f"ERR unknown command '{name}', with args beginning with: {show(beginning)}")
 
 
 def unknown_subcommand(container: str, subcommand: bytes) -> ErrorReply:
@@ -74,8 +74,8 @@ not_a_float: Final = _fixed("ERR value is not a valid float")
 
 
 def show(text: bytes) -> str:
-    """Bytes of a client inside an error text: as they are, but on one line."""
-    return text.decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
+    """Bytes of a client inside an error text: as they are, but on one line, and as in C up to a zero byte."""
+    return text.partition(b"\0")[0].decode("utf-8", "surrogateescape").replace("\r", " ").replace("\n", " ")
 
 
 timeout_not_a_float: Final = _fixed("ERR timeout is not a float or out of range")
@@ -415,13 +415,6 @@ def aborted_because(error: ErrorReply) -> ErrorReply:
     return ErrorReply(f"EXECABORT Transaction discarded because of: {error.message.removeprefix('ERR ')}")
 
 
-# Pub/sub
-
-
-def pubsub_arity(subcommand: str) -> ErrorReply:
-    return ErrorReply(f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP.")
-
-
 # Hashes, lists, sets, sorted sets
 
 numfields_mismatch: Final = _fixed("ERR numfields should be greater than 0 and match the provided number of fields")
@@ -432,6 +425,7 @@ out_of_range: Final = _fixed("ERR value is out of range")
 out_of_symmetric_range: Final = _fixed(
     "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 )
+not_32_bits: Final = _fixed("ERR value is out of range, value must between -2147483648 and 2147483647")
 must_be_positive: Final = _fixed("ERR value is out of range, must be positive")
 not_zero_or_one: Final = _fixed("ERR value is out of range, value must between 0 and 1")
 no_append_only_file: Final = _fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")

@@ -137,7 +137,7 @@ def cells(shape: Shape) -> list[Cell]:
     bounds = west, south, east, north = shape.bounds()
     centre = shape.centre
     if not is_place(*centre):
-        return []  # a polygon around a pole, in which Valkey finds nothing either
+        return []  # a polygon around a pole: Valkey searches whatever cell its stack held before, mostly none
     steps = steps_for(shape.reach(), centre[1])
     cell = Cell(encode(centre, steps), steps)
     if steps > 1 and not _covers(cell, bounds):

@@ -21,7 +21,7 @@ _MAGIC = re.compile(rb"[*?\[\\]")
 def compile_glob(pattern: bytes) -> Matcher:
     """A function that tells whether a text matches the pattern."""
     if pattern.strip(b"*") == b"" and pattern:
-        return _anything
+        return bool  # as in Redis, no star matches a text without characters
     magic = _MAGIC.search(pattern)
     if magic is None:
         return pattern.__eq__
@@ -35,6 +35,11 @@ def compile_glob(pattern: bytes) -> Matcher:
 def plain_text(pattern: bytes) -> bool:
     """Whether the pattern can match nothing but itself."""
     return _MAGIC.search(pattern) is None
+
+
+def compile_filter(pattern: bytes) -> Matcher:
+    """The same, where ``*`` alone stands for no filter: KEYS, SCAN."""
+    return _anything if pattern == b"*" else compile_glob(pattern)
 
 
 def _anything(_: bytes) -> bool:

@@ -65,6 +65,7 @@ def _score_position(text: bytes, *, upper: bool) -> Position:
 
 def _bound(number: bytes) -> float:
     """A bound as ``strtod`` reads it: no characters are 0, and what no double can hold is infinite."""
+    number = number.partition(b"\0")[0]
     if not number:
         return 0.0
     return float(number) if _DIGITS.fullmatch(number) else args.real(number, errors.bound_not_a_float)

@@ -10,6 +10,7 @@ in Redis.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from math import inf
 from typing import Final
@@ -23,15 +24,21 @@ INNER_MASK: Final = (1 << INNER_BITS) - 1
 BUCKET: Final = 16  # elements in one, more or less
 KEPT: Final = 16  # scans under way
 
+_CURSOR: Final = re.compile(rb"[ \t-\r]*([+-]?)(\d+)")
+
 
 def cursor(text: bytes) -> int:
-    """The cursor that a client gives."""
-    if not text.isdigit() or len(text) > 20:
+    """The cursor that a client gives, as ``strtoull`` reads it."""
+    text = text.partition(b"\0")[0]
+    found = _CURSOR.fullmatch(text)
+    digits = found[2].lstrip(b"0") if found is not None else b""
+    if found is None or len(digits) > 20:
         raise errors.invalid_cursor()
-    number = int(text)
-    if number >= 2**64:
+    number = int(digits or b"0")
+    canonical = 0 < number <= 2**63 and text == b"-%d" % number  # those are read as signed, and refused
+    if number >= 2**64 or canonical:
         raise errors.invalid_cursor()
-    return number
+    return (-number if found[1] == b"-" else number) % 2**64  # C's way with what is negative
 
 
 def count(text: bytes) -> int:

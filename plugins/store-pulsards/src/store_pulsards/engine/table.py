@@ -64,6 +64,9 @@ NO_ASYNC_LOADING: Final = Flag.NO_ASYNC_LOADING
 ASKING: Final = Flag.ASKING
 
 
+LONGEST_COUNT: Final = 10  # digits of a number of keys
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Where some keys of a command stand: one key specification, in the terms of COMMAND's reply.
@@ -91,7 +94,7 @@ class Keys:
         if start is None or start >= len(args):
             return ()
         if self.numkeys:
-            if not args[start].isdigit():
+            if not args[start].isdigit() or len(args[start]) > LONGEST_COUNT:
                 return ()
             begin = start + self.skip
             end = begin + int(args[start]) * self.step

@@ -58,8 +58,7 @@ def bitcount(ctx: Context, key: bytes, *options: bytes) -> Reply:
     """Counts the number of set bits (population counting) in a string."""
     if len(options) > 3:
         raise errors.syntax_error()
-    bounds = [args.integer(bound) for bound in options[:2]]
-    scale = _unit(options[2:])
+    bounds, scale = _bounds(options)
     value = ctx.lookup(key, bytes) or b""
     if len(bounds) == 2 and bounds[1] < bounds[0] < 0:
         return 0
@@ -71,6 +70,13 @@ def bitcount(ctx: Context, key: bytes, *options: bytes) -> Reply:
         after = (end | 7) - end  # bits of the last byte behind the range
         bits = (bits >> after) & ((1 << (end - start + 1)) - 1)
     return bits.bit_count()
+
+
+def _bounds(options: Sequence[bytes]) -> tuple[list[int], int]:
+    """The bounds that were given, and how many positions a byte has; checked in Valkey's order."""
+    bounds = [args.integer(bound) for bound in options[:1]]
+    scale = _unit(options[2:])
+    return bounds + [args.integer(bound) for bound in options[1:2]], scale
 
 
 def _unit(option: Sequence[bytes]) -> int:
@@ -100,9 +106,7 @@ def bitpos(ctx: Context, key: bytes, wanted: bytes, *options: bytes) -> Reply:
         raise errors.bit_is_not_one()
     if len(options) > 3:
         raise errors.syntax_error()
-    bounds = [args.integer(bound) for bound in options[:1]]
-    scale = _unit(options[2:])
-    bounds += [args.integer(bound) for bound in options[1:2]]
+    bounds, scale = _bounds(options)
     value = ctx.lookup(key, bytes)
     if value is None:
         return -1 if bit else 0

@@ -49,9 +49,9 @@ def setinfo(ctx: Context, attribute: bytes, value: bytes) -> Reply:
     """Sets information specific to the client or connection."""
     wanted = attribute.lower()
     if wanted == b"lib-name":
-        ctx.session.lib_name = printable(value, wanted.decode())
+        ctx.session.lib_name = printable(value, attribute.decode())
     elif wanted == b"lib-ver":
-        ctx.session.lib_version = printable(value, wanted.decode())
+        ctx.session.lib_version = printable(value, attribute.decode())
     else:
         raise errors.unrecognized_option(attribute)
     return OK

@@ -124,7 +124,7 @@ def _hello_options(request: Sequence[bytes]) -> tuple[tuple[bytes, bytes] | None
 
 def printable(text: bytes, what: str) -> bytes:
     """The text, when it may stand in a line of CLIENT LIST."""
-    if any(not ord("!") <= char <= ord("~") for char in text):
+    if any(not ord("!") <= char <= ord("~") for char in text.partition(b"\0")[0]):
         raise errors.special_characters(what)
     return text
 

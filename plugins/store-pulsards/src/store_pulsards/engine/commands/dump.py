@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from store_pulsards.engine import args, errors
@@ -81,10 +81,11 @@ def _load(serialized: bytes) -> Any:
 
 
 def _options(options: Sequence[bytes]) -> dict[bytes, Any]:
-    given = args.options(options, RESTORE_FLAGS, {b"IDLETIME": _idle_time, b"FREQ": _frequency})
-    if given.keys() >= {b"IDLETIME", b"FREQ"}:
+    kinds = [index for index, option in enumerate(options) if option.upper() in OPTIONS_OF_EVICTION]
+    if len({options[index].upper() for index in kinds}) > 1:  # the second is no option any more, whatever its value
+        args.options(options[: kinds[-1]], RESTORE_FLAGS, OPTIONS_OF_EVICTION)
         raise errors.syntax_error()
-    return given
+    return args.options(options, RESTORE_FLAGS, OPTIONS_OF_EVICTION)
 
 
 def _set_use(ctx: Context, key: bytes, given: dict[bytes, Any]) -> None:
@@ -108,3 +109,6 @@ def _frequency(text: bytes) -> int:
     if not 0 <= frequency <= 255:
         raise errors.invalid_frequency()
     return frequency
+
+
+OPTIONS_OF_EVICTION: Final[dict[bytes, Callable[[bytes], int]]] = {b"IDLETIME": _idle_time, b"FREQ": _frequency}

@@ -7,7 +7,7 @@ from typing import Final
 
 from store_pulsards.engine import args, errors, scan
 from store_pulsards.engine.context import Context
-from store_pulsards.engine.glob import compile_glob
+from store_pulsards.engine.glob import compile_filter
 
 DEFAULT_COUNT: Final = 10
 FLAGS: Final = {b"NOVALUES": "HSCAN", b"NOSCORES": "ZSCAN"}
@@ -34,7 +34,7 @@ def scan_page(
     Returns:
         The next cursor, the elements that match, and whether the flag was given.
     """
-    given = args.options(options, FLAGS.keys(), {b"MATCH": compile_glob, b"COUNT": scan.count})
+    given = args.options(options, FLAGS.keys(), {b"MATCH": compile_filter, b"COUNT": scan.count})
     for other, owner in FLAGS.items():
         if other in given and other != flag:
             raise errors.scan_option_of_another(other.decode(), owner)

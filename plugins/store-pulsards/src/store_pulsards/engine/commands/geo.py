@@ -33,7 +33,7 @@ def place(longitude: bytes, latitude: bytes) -> Place:
 
 def metres(unit: bytes) -> float:
     """How many metres a unit has."""
-    factor = METRES.get(unit.upper())
+    factor = METRES.get(unit.partition(b"\0")[0].upper())
     if factor is None:
         raise errors.unsupported_unit()
     return factor

@@ -46,11 +46,13 @@ def _only_fields(words: Sequence[bytes], error: Callable[[], replies.ErrorReply]
     return _fields(words[1:], error)
 
 
-def _split(words: Sequence[bytes]) -> int:
-    """Where FIELDS stands, behind the options."""
+def _split(key: bytes, words: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """The options, and what stands behind FIELDS; Valkey takes a key of that name for the word."""
+    if key.upper() == b"FIELDS":
+        return (), words
     for index, word in enumerate(words[:-1]):
         if word.upper() == b"FIELDS":
-            return index
+            return words[:index], words[index + 1 :]
     raise errors.numfields_mismatch()
 
 
@@ -120,9 +122,9 @@ def _tell(ctx: Context, key: bytes, fields: dict[bytes, bytes], event: str, gone
 
 
 def _hexpire(ctx: Context, name: str, unit: bytes, key: bytes, time: bytes, words: Sequence[bytes]) -> Reply:
-    at = _split(words)
-    only = conditions(words[:at])
-    names = _fields(words[at + 1 :], errors.numfields_mismatch)
+    options, behind = _split(b"", words)
+    only = conditions(options)
+    names = _fields(behind, errors.numfields_mismatch)
     return _set_expiry(ctx, key, names, _when(ctx, unit, time, name), only)
 
 
@@ -229,9 +231,9 @@ def _lifetime(words: Sequence[bytes], flags: frozenset[bytes]) -> Lifetime:
 @command("HGETEX", arity=-5, flags=WRITE | FAST, keys=FIRST, access="RW access update", since="9.0.0")
 def hgetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Gets the value of one or more fields of a given hash key, and optionally sets their expiration time or time-to-live (TTL)."""
-    at = _split(words)
-    lifetime = _lifetime(words[:at], HGETEX_FLAGS)
-    names = _fields(words[at + 1 :], errors.numfields_mismatch)
+    options, behind = _split(key, words)
+    lifetime = _lifetime(options, HGETEX_FLAGS)
+    names = _fields(behind, errors.numfields_mismatch)
     fields = ctx.lookup(key, dict) or {}
     when = lifetime.when(ctx, "hgetex")
     over = when is not None and when <= ctx.now
@@ -268,10 +270,12 @@ def hgetdel(ctx: Context, key: bytes, *words: bytes) -> Reply:
 @command("HSETEX", arity=-6, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW insert", since="9.0.0")
 def hsetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Sets the value of one or more fields of a given hash key, and optionally sets their expiration time."""
-    at = _split(words)
-    lifetime = _lifetime(words[:at], HSETEX_FLAGS)
-    pairs = _fields(words[at + 1 :], errors.numfields_mismatch, 2)
+    options, behind = _split(key, words)
+    lifetime = _lifetime(options, HSETEX_FLAGS)
+    pairs = _fields(behind, errors.numfields_mismatch, 2)
     fields = ctx.lookup(key, dict)
+    if (b"NX" in lifetime.given and fields is not None) or (b"XX" in lifetime.given and fields is None):
+        return 0  # before the time is looked at
     when = lifetime.when(ctx, "hsetex")
     if not _may_set(lifetime.given.keys(), fields, pairs[::2]):
         return 0
@@ -279,9 +283,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
         fields = {}
         ctx.set(key, fields)
     if when is not None and when <= ctx.now:
-        for name in pairs[::2]:
-            del_field(fields, name)
-        _tell_set(ctx, key, fields, ("hset", "hexpire", "hexpired"), len(pairs) // 2)
+        _set_and_expire(ctx, key, fields, pairs[::2])
         return 1
     for name, value in zip(pairs[::2], pairs[1::2], strict=True):
         fields = _set_field(ctx, key, fields, name, value, when, keep=b"KEEPTTL" in lifetime.given)
@@ -289,15 +291,26 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> Reply:
     return 1
 
 
+def _set_and_expire(ctx: Context, key: bytes, fields: dict[bytes, bytes], names: Sequence[bytes]) -> None:
+    """Set fields to what is over at once; where none of them was there, that spoils no transaction."""
+    events = ("hset", "hexpire", "hexpired")
+    if any(name in fields for name in names):
+        for name in names:
+            del_field(fields, name)
+        _tell_set(ctx, key, fields, events, len(names))
+        return
+    ctx.keyspace.expired_fields += len(names)
+    for event in events:
+        ctx.announce(event, key)
+    if not fields:
+        ctx.delete(key)
+        ctx.announce("del", key)
+
+
 def _may_set(given: Set[bytes], fields: dict[bytes, bytes] | None, names: Sequence[bytes]) -> bool:
-    """Whether every condition of HSETEX holds."""
+    """Whether every condition of HSETEX on fields holds."""
     there = [fields is not None and name in fields for name in names]
-    return not (
-        (b"NX" in given and fields is not None)
-        or (b"XX" in given and fields is None)
-        or (b"FNX" in given and any(there))
-        or (b"FXX" in given and not all(there))
-    )
+    return not ((b"FNX" in given and any(there)) or (b"FXX" in given and not all(there)))
 
 
 def _set_field(

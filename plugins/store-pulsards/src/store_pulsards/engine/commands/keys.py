@@ -6,7 +6,7 @@ from typing import Final
 
 from store_pulsards.engine import args, errors, scan
 from store_pulsards.engine.context import Context
-from store_pulsards.engine.glob import compile_glob, plain_text
+from store_pulsards.engine.glob import compile_filter, plain_text
 from store_pulsards.engine.keyspace import TYPES, Database, Value
 from store_pulsards.engine.replies import OK, Reply, Status
 from store_pulsards.engine.shards import random_key
@@ -85,7 +85,7 @@ def keys_(ctx: Context, pattern: bytes) -> Reply:
     db = ctx.db
     if plain_text(pattern):
         return [pattern] if db.get(pattern) is not None else []
-    matches = compile_glob(pattern)
+    matches = compile_filter(pattern)
     if not db.expires:
         return list(filter(matches, db.data))
     return [key for key in db.data if matches(key) and not db.is_over(key)]
@@ -104,7 +104,7 @@ def scan_(ctx: Context, cursor: bytes, *options: bytes) -> Reply:
     given = args.options(options, values={b"MATCH": args.text, b"COUNT": scan.count, b"TYPE": _type_name})
     db = ctx.db
     following, page = ctx.engine.scans.page(db.data, begin, given.get(b"COUNT", 10))
-    matches = compile_glob(given.get(b"MATCH", b"*"))
+    matches = compile_filter(given.get(b"MATCH", b"*"))
     wanted = given.get(b"TYPE")
     found = [key for key in page if matches(key) and _is_of_type(db.get(key), wanted)]
     return [b"%d" % following, found]

@@ -242,7 +242,7 @@ def lpos(ctx: Context, key: bytes, element: bytes, *options: bytes) -> Reply:
     wanted = given.get(b"COUNT", 1) or len(value)
     compared = given.get(b"MAXLEN", 0) or len(value)
     positions = _positions(value, element, compared, backwards=rank < 0)
-    found = list(islice(positions, abs(rank) - 1, abs(rank) - 1 + wanted))
+    found = list(islice(positions, abs(rank) - 1, min(abs(rank) - 1 + wanted, args.MAX_INT)))
     if b"COUNT" in given:
         return found
     return found[0] if found else None

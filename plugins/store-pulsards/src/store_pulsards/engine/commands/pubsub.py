@@ -105,18 +105,18 @@ ASKING = PUBSUB | LOADING | STALE
 @command("PUBSUB|CHANNELS", arity=-2, flags=ASKING, since="2.8.0")
 def channels(ctx: Context, *pattern: bytes) -> Reply:
     """Returns the active channels."""
-    return _active("CHANNELS", ctx.engine.pubsub.channels, pattern)
+    return _active(ctx.engine.pubsub.channels, pattern)
 
 
 @command("PUBSUB|SHARDCHANNELS", arity=-2, flags=ASKING, since="7.0.0")
 def shardchannels(ctx: Context, *pattern: bytes) -> Reply:
     """Returns the active shard channels."""
-    return _active("SHARDCHANNELS", ctx.engine.pubsub.shard_channels, pattern)
+    return _active(ctx.engine.pubsub.shard_channels, pattern)
 
 
-def _active(subcommand: str, everybody: Subscribers, pattern: tuple[bytes, ...]) -> Reply:
+def _active(everybody: Subscribers, pattern: tuple[bytes, ...]) -> Reply:
     if len(pattern) > 1:
-        raise errors.pubsub_arity(subcommand)
+        raise errors.WrongSubcommand("PUBSUB")
     if not pattern:
         return list(everybody)
     return list(filter(compile_glob(pattern[0]), everybody))

@@ -56,15 +56,19 @@ def _check_mode(mode: tuple[bytes, ...]) -> None:
 @command("SWAPDB", arity=3, flags=WRITE | FAST, acl=("keyspace", "dangerous"), since="4.0.0")
 def swapdb(ctx: Context, one: bytes, other: bytes) -> Reply:
     """Swaps two databases."""
-    first, second = _database(ctx, one, "first"), _database(ctx, other, "second")
+    indexes = _index(one, "first"), _index(other, "second")
+    first, second = (_database(ctx, index) for index in indexes)
     if first is not second:
         ctx.keyspace.swap(first, second)
         ctx.engine.tracking.flushed()
     return OK
 
 
-def _database(ctx: Context, index: bytes, which: str) -> Database:
-    number = args.integer(index, error=lambda: errors.invalid_database(which))
+def _index(text: bytes, which: str) -> int:
+    return args.integer(text, -(2**31), 2**31 - 1, lambda: errors.invalid_database(which))
+
+
+def _database(ctx: Context, number: int) -> Database:
     if not 0 <= number < len(ctx.keyspace.databases):
         raise errors.database_out_of_range()
     return ctx.keyspace.databases[number]

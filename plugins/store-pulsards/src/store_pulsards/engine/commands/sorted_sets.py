@@ -6,8 +6,8 @@ Ranges are in ``sorted_sets_ranges``, unions and their kin in ``sorted_sets_alge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isnan
+from collections.abc import Callable, Sequence
+from math import copysign, isnan
 from random import randrange, sample
 
 from store_pulsards.encoder import format_double
@@ -65,11 +65,16 @@ def _score(text: bytes) -> float:
     if text.isdigit() and len(text) < EXACT_DIGITS:
         return float(text)
     score = args.real(text)
-    if score:
-        return score
-    if text.lower().partition(b"e")[0].strip(b"+-0."):
+    if not score and text.lower().partition(b"e")[0].strip(b"+-0."):
         raise errors.not_a_float()  # too small to be told from 0, which Valkey refuses
-    return 0.0  # never -0
+    return score
+
+
+def settled(scores: dict[bytes, float]) -> dict[bytes, float]:
+    """Scores as they are kept: a small sorted set has whole numbers as integers, which know no ``-0``."""
+    if 0.0 in scores.values() and encodings.small_sorted_set(scores):
+        return {member: score + 0.0 for member, score in scores.items()}
+    return scores
 
 
 def _split_options(rest: Sequence[bytes]) -> tuple[frozenset[bytes], Sequence[bytes]]:
@@ -110,12 +115,19 @@ def _add(
         old = value.scores.get(member)
         score = _resulting(old, given, options) if options else given
         if score is not None and score != old:
-            value.add(member, score)
+            value.add(member, score or _zero(value, member, score, scored))
             updated += old is not None
     added = len(value) - before
     if added or updated:
         ctx.notify("zincr" if b"INCR" in options else "zadd", key)
     return added, updated, score
+
+
+def _zero(value: SortedSet, member: bytes, zero: float, scored: Sequence[tuple[bytes, float]]) -> float:
+    """How a score of 0 is kept, of a member that is added with others."""
+    if copysign(1.0, zero) > 0 or max(len(value), len(scored)) > encodings.USUAL.sorted_set_entries:
+        return zero
+    return settled({**value.scores, **dict(scored), member: zero})[member]
 
 
 def _resulting(old: float | None, given: float, options: frozenset[bytes]) -> float | None:
@@ -135,6 +147,8 @@ def _resulting(old: float | None, given: float, options: frozenset[bytes]) -> fl
 @command("ZINCRBY", arity=4, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW access update", since="1.2.0")
 def zincrby(ctx: Context, key: bytes, increment: bytes, member: bytes) -> Reply:
     """Increments the score of a member in a sorted set."""
+    if increment.upper() in ZADD_OPTIONS:  # ZADD's arguments, for Valkey, without a pair
+        raise errors.syntax_error()
     return _add(ctx, key, ((member, _score(increment)),), INCREMENT)[2]
 
 
@@ -319,5 +333,6 @@ def zscan(ctx: Context, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     following, found, only_members = scan_page(ctx, members, begin, options, at_once=small, flag=b"NOSCORES")
     if only_members:
         return [following, found]
-    # Also in RESP3, these scores are bulk strings.
-    return [following, [text for member in found for text in (member, format_double(scores[member]))]]
+    # Also in RESP3, these scores are bulk strings; those of a large sorted set are printed with ``%.17g``.
+    digits: Callable[[float], bytes] = format_double if small else b"%.17g".__mod__
+    return [following, [text for member in found for text in (member, digits(scores[member]))]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from store_pulsards.engine import args, errors
-from store_pulsards.engine.commands.sorted_sets import member_scores, shrunk
+from store_pulsards.engine.commands.sorted_sets import member_scores, settled, shrunk
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.ranges import Span, by_member, by_rank, by_score
 from store_pulsards.engine.replies import Pairs, Reply
@@ -95,7 +95,11 @@ def _options(options: Sequence[bytes], allowed: frozenset[bytes]) -> dict[bytes,
         if name == b"LIMIT" and index + 2 < len(options):
             given[name] = (args.integer(options[index + 1]), args.integer(options[index + 2]))
             index += 3
-        elif name in allowed and not (name in _EXCLUSIVE and not _EXCLUSIVE.isdisjoint(given)):
+        elif (
+            name in allowed
+            and not (name in given and name == b"REV")
+            and _EXCLUSIVE.isdisjoint(given if name in _EXCLUSIVE else ())
+        ):
             given[name] = True
             index += 1
         else:
@@ -168,7 +172,7 @@ def zrangestore(ctx: Context, destination: bytes, source: bytes, start: bytes, s
 def store(ctx: Context, destination: bytes, scores: dict[bytes, float], event: str) -> int:
     """Put a result where the client wants it; an empty one leaves no key."""
     if scores:
-        ctx.set(destination, SortedSet(scores))
+        ctx.set(destination, SortedSet(settled(scores)))
         ctx.notify(event, destination)
     elif ctx.delete(destination):
         ctx.notify("del", destination)

@@ -115,7 +115,7 @@ def _parse(options: Sequence[bytes], flag: bytes = b"") -> tuple[bool, int]:
     at = 0
     while at < len(options):
         word = options[at].upper()
-        if word == flag:
+        if flag and word == flag:
             flagged = True
             at += 1
         elif word == b"ENTRIESREAD" and at + 1 < len(options):

@@ -258,25 +258,25 @@ def msetex(ctx: Context, count: bytes, *rest: bytes) -> Reply:
     """Atomically creates or modifies the string values of one or more keys, and optionally set their expiration."""
     number = args.integer(count, low=1, high=2**31 - 1, error=errors.invalid_numkeys)
     if 2 * number > len(rest):
-        raise errors.wrong_arity("msetex")
-    pairs = dict(zip(rest[: 2 * number : 2], rest[1 : 2 * number : 2], strict=True))
+        raise errors.syntax_error()
+    pairs = list(zip(rest[: 2 * number : 2], rest[1 : 2 * number : 2], strict=True))
     given = args.options(rest[2 * number :], frozenset({b"NX", b"XX", b"KEEPTTL"}), EXPIRY_OPTIONS)
     _at_most_one_lifetime(given)
     if b"NX" in given and b"XX" in given:
         raise errors.syntax_error()
     expiry = _expiry(ctx, given, "msetex")
-    there = [ctx.lookup_any(key) is not None for key in pairs]
+    there = [ctx.lookup_any(key) is not None for key, _ in pairs]
     if (b"NX" in given and any(there)) or (b"XX" in given and not all(there)):
         return 0
-    for key, value in pairs.items():
-        if expiry is not None:
-            _set_until(ctx, key, expiry, value)
-            continue
+    for key, value in pairs:
         if b"KEEPTTL" in given:
             ctx.update(key, value)
         else:
             ctx.set(key, value)
         ctx.notify("set", key)
+        if expiry is not None:  # also one that is over: the key is there until somebody looks
+            ctx.db.expire_at(key, expiry)
+            ctx.notify("expire", key)
     return 1
 
 

@@ -58,6 +58,9 @@ def parse_mpop(rest: Sequence[bytes], first: bytes, last: bytes) -> tuple[Sequen
         raise errors.syntax_error()
     if len(options) == 1:
         return keys, where == first, 1
-    if len(options) != 3 or options[1].upper() != b"COUNT":
+    if len(options) == 2 or options[1].upper() != b"COUNT":
         raise errors.syntax_error()
-    return keys, where == first, args.integer(options[2], 1, error=errors.count_not_positive)
+    number = args.integer(options[2], 1, error=errors.count_not_positive)
+    if len(options) > 3:
+        raise errors.syntax_error()
+    return keys, where == first, number
