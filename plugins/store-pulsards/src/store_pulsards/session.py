@@ -55,7 +55,6 @@ class Session:
     """
 
     __slots__ = (
-        "__weakref__",
         "address",
         "authenticated",
         "blocked",
