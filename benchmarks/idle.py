@@ -9,11 +9,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from time import sleep
 
 import embedded
-from engine_servers import VALKEY, EngineBench, environment
+from engine_servers import VALKEY, EngineBench, environment, processor_time
 from rounds import Row
 from wire import pack
 
@@ -41,9 +40,9 @@ def measure(bench: EngineBench) -> Iterator[Row]:
         }
         groups = {SERVER: {name: server.pid for name, server in servers.items()}, STORE: stores}
         sleep(SETTLED)
-        before = {pid: used(pid) for group in groups.values() for pid in group.values()}
+        before = {pid: processor_time(pid) for group in groups.values() for pid in group.values()}
         sleep(SECONDS)
-        taken = {pid: used(pid) - start for pid, start in before.items()}
+        taken = {pid: processor_time(pid) - start for pid, start in before.items()}
     for case, group in groups.items():
         yield Row("idle", PANEL, case, UNIT, {name: [taken[pid]] for name, pid in group.items()}, VALKEY)
 
@@ -61,8 +60,3 @@ def waiting(command: list[str]) -> Iterator[int]:
         yield process.pid
     finally:
         process.communicate()
-
-
-def used(pid: int) -> float:
-    """Milliseconds of processor time that a process has had."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
