@@ -413,6 +413,53 @@ async def test_one_end_of_a_socketpair_can_be_served() -> None:
     await writer.wait_closed()
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the system has no such options")
+@pytest.mark.parametrize("seconds", [90, 0])
+def test_a_client_is_probed_when_it_is_silent(start_server: Callable[..., Any], seconds: int) -> None:
+    server = start_server(keepalive=seconds)
+    server.connect().ask(PING, PONG)
+
+    def probes() -> tuple[int, list[int]]:
+        (connection,) = server.server._connections
+        sock = connection._transport.get_extra_info("socket")
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), [
+            sock.getsockopt(socket.IPPROTO_TCP, option) for option in options
+        ]
+
+    wanted, times = server.call(probes)
+    assert bool(wanted) == bool(seconds)
+    assert not seconds or times == [90, 30, 3]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_a_client_is_known_by_both_of_its_addresses(host: str) -> None:
+    server = Server(Engine())
+    _, port = await server.listen_tcp(host)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(pack(b"CLIENT", b"INFO"))
+    await reader.readline()
+    fields = dict(field.partition("=")[::2] for field in (await reader.readline()).decode().split())
+    here = writer.get_extra_info("sockname")
+    assert (fields["addr"], fields["laddr"]) == (f"127.0.0.1:{here[1]}", f"127.0.0.1:{port}")
+    writer.close()
+    await server.close()
+    await writer.wait_closed()
+
+
+async def test_a_client_of_a_unix_socket_has_the_address_of_the_socket(tmp_path: Path) -> None:
+    path = short_path(tmp_path)
+    server = Server(Engine())
+    await server.listen_unix(path)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(pack(b"CLIENT", b"INFO"))
+    await reader.readline()
+    assert f" addr={path}:0 laddr={path}:0 ".encode() in await reader.readline()
+    writer.close()
+    await server.close()
+    await writer.wait_closed()
+
+
 async def test_close_leaves_no_task_no_timer_and_no_client() -> None:
     engine = Engine()
     before = asyncio.all_tasks()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection
+from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection, show_address
 from store_pulsards.encoder import encode
 from store_pulsards.protocol import MAX_BUFFER, MAX_BULK
 from store_pulsards.sweeper import Sweeper
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from store_pulsards.engine.replies import Reply
 
 FAREWELL: Final = 1.0  # seconds that a closing server gives its clients to take their last replies
+WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - a client's own address is not told by such a listener's
 ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
 
 
@@ -109,11 +110,17 @@ class Server:
         Raises:
             OSError: The address is in use, or not one of this machine.
         """
+        local = ""
         listener = await self.loop.create_server(
-            lambda: Connection(self), host, port, backlog=self._backlog, reuse_address=True
+            lambda: Connection(self, local), host, port, backlog=self._backlog, reuse_address=True, start_serving=False
         )
         self._listeners.append(listener)
+        for sock in listener.sockets:  # what is set here, the kernel sets for every client that it accepts
+            _keep_alive(sock, self.keepalive)
         bound = listener.sockets[0].getsockname()
+        if len(listener.sockets) == 1 and bound[0] not in WILDCARDS:
+            local = show_address(bound)
+        await listener.start_serving()
         self.engine.config.tell(b"port", bound[1])
         return bound[0], bound[1]
 
@@ -127,7 +134,8 @@ class Server:
         """
         place = Path(path)
         sock, inode = _bind_unix(place, mode)
-        listener = await self.loop.create_unix_server(lambda: Connection(self), sock=sock, backlog=self._backlog)
+        local = show_address(str(place))
+        listener = await self.loop.create_unix_server(lambda: Connection(self, local), sock=sock, backlog=self._backlog)
         self._listeners.append(listener)
         self._sockets[place] = inode
         self.engine.config.tell(b"unixsocket", os.fsencode(place))
@@ -240,6 +248,16 @@ class Server:
                 if place.stat().st_ino == inode:
                     place.unlink()
         self._sockets.clear()
+
+
+def _keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Have the kernel find out about peers that vanished, as Redis does: a probe, then 3 at a third of that."""
+    if not seconds:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", max(1, seconds // 3)), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _bind_unix(place: Path, mode: int | None) -> tuple[socket.socket, int]:
