@@ -140,7 +140,8 @@ def environment(python: str) -> dict[str, str]:
 def _version_of_binary(path: str) -> str:
     told = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"v=(\S+)", told)
-    return found[1] if found else told.strip()
+    version = found[1] if found else told.strip()
+    return version if Path(path).name.startswith("valkey") else f"{version} ({Path(path).name})"
 
 
 def _version_of_python(name: str, python: str) -> str:

@@ -79,7 +79,10 @@ class Readers:
             if not events:
                 raise TimeoutError(f"{self._server.name} has {count:,} bytes of messages yet to deliver, and does not")
             for number, _ in events:
-                count -= len(self._by_number[number].recv(CHUNK))
+                data = self._by_number[number].recv(CHUNK)
+                if not data:
+                    raise ConnectionResetError(f"{self._server.name} dropped a subscriber")
+                count -= len(data)
         self._ahead = -count
 
     def settle(self, count: int) -> None:
