@@ -26,6 +26,9 @@ COLOURS = {
     "pulsards, compiled": "#1a56c4",
     "burner-redis": "#f29900",
     "fakeredis": "#c58af9",
+    "store.execute, compiled": "#0b2e6b",
+    "engine alone": "#81c995",
+    "engine alone, compiled": "#188038",
 }
 OTHERS = ("#9aa0a6", "#7baaf7", "#1a56c4", "#f29900", "#c58af9", "#5bb974")
 TIMES = ("ms", "ns")
@@ -33,8 +36,9 @@ SPAN_OF_LINEAR = 30
 COLUMNS = 2
 #: Cases of a panel above which it takes a line of its own.
 MANY = 8
-#: Of the title, over one column.
+#: Of the title, over one column, and inches that it takes.
 LETTERS = 105
+HEAD = 0.7
 
 
 def plot(rows: Sequence[Row], path: Path, title: str) -> None:
@@ -48,13 +52,14 @@ def plot(rows: Sequence[Row], path: Path, title: str) -> None:
     columns = COLUMNS if any(map(_is_wide, panels)) else min(COLUMNS, len(panels))
     places = list(_places(panels, columns))
     lines = places[-1][0] + 1
-    figure = pyplot.figure(figsize=(8 * columns, 4.2 * lines + 0.6))
+    height = 4.2 * lines + HEAD
+    figure = pyplot.figure(figsize=(8 * columns, height))
     grid = figure.add_gridspec(lines, columns)
     for panel, (line, across) in zip(panels, places, strict=True):
         axis = figure.add_subplot(grid[line, across])
         (_draw_ratios if _is_wide(panel) else _draw)(axis, panel)
-    figure.suptitle(textwrap.fill(title, LETTERS * columns), fontsize=9)
-    figure.tight_layout()
+    figure.suptitle(textwrap.fill(title, LETTERS * columns), fontsize=9, y=1 - 0.1 / height, va="top")
+    figure.tight_layout(rect=(0, 0, 1, 1 - HEAD / height))
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
 
@@ -97,7 +102,7 @@ def _draw_ratios(axis: Any, rows: Sequence[Row]) -> None:
     axis.set_xticks(range(len(rows)), [row.case for row in rows], fontsize=8, rotation=20, ha="right")
     axis.set_title(rows[0].panel, fontsize=10)
     axis.set_ylabel(f"× {baseline}, of {rows[0].unit}")
-    axis.legend(fontsize=7, loc="upper right", frameon=False)
+    axis.legend(fontsize=7, ncols=len(clients), loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
 
 
 def _draw(axis: Any, rows: Sequence[Row]) -> None:
