@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import pytest
 
-from store_core import ArgumentError, ReplyError, Store, Unsupported, create_store
+from store_core import ArgumentError, ConnectionFailed, ReplyError, Store, StoreClosed, Unsupported, create_store
 
 
 class Key(StrEnum):
@@ -201,3 +201,53 @@ async def test_create_database_checks_and_delete_database_empties(store: Store) 
         await connection.execute("SET", "key", 1)
         await store.delete_database("7")
         assert await connection.execute("DBSIZE") == 0
+
+
+async def test_commands_take_effect_in_the_order_of_the_calls(store: Store) -> None:
+    lengths = await asyncio.gather(*(store.execute("RPUSH", "list", number) for number in range(1000)))
+    assert lengths == list(range(1, 1001))
+    assert await store.execute("LRANGE", "list", 0, -1) == [b"%d" % number for number in range(1000)]
+
+
+async def test_an_own_connection_that_quits_is_closed(store: Store) -> None:
+    connection = await store.connect()
+    assert await connection.execute("QUIT") == b"OK"
+    with pytest.raises((ConnectionFailed, StoreClosed)):
+        for _ in range(100):  # a socket hears of it a moment later
+            await connection.execute("PING")
+            await asyncio.sleep(0.01)
+
+
+async def test_a_reply_that_is_no_text_fails_its_own_caller_alone(url: str) -> None:
+    async with create_store(url, decode_responses=True) as store, await store.connect() as connection:
+        await store.flush()
+        await store.execute("SET", "binary", b"\xff")
+        waiting = asyncio.create_task(connection.execute("BLPOP", "queue", 0))
+        await connected(store, "blpop")
+        behind = [asyncio.create_task(connection.execute("GET", "binary")) for _ in range(2)]
+        last = asyncio.create_task(connection.execute("PING"))
+        await asyncio.sleep(0)
+        assert await store.execute("RPUSH", "queue", b"\xff") == 1
+        for task in (waiting, *behind):
+            with pytest.raises(UnicodeDecodeError):
+                await task
+        assert await last == "PONG"
+
+
+async def connected(store: Store, command: str) -> None:
+    """Wait until somebody runs the command."""
+    async with asyncio.timeout(10):
+        while f"cmd={command} " not in await store.execute("CLIENT", "LIST"):
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "transaction"])
+async def test_a_pipeline_with_a_reply_that_is_no_text_runs_to_its_end(url: str, kind: str) -> None:
+    async with create_store(url, decode_responses=True) as store:
+        await store.flush()
+        await store.execute("SET", "binary", b"\xff")
+        with pytest.raises(UnicodeDecodeError):
+            async with getattr(store, kind)() as block:
+                block.execute("GET", "binary")
+                block.execute("SET", "after", 1)
+        assert await store.execute("EXISTS", "after") == 1

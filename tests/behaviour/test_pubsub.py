@@ -243,3 +243,14 @@ async def test_events_reach_the_callbacks_that_want_them(store: Store) -> None:
 
         await eventually(gone)
     assert sorted(got) == [("hall", "anything", None), ("room", "user.joined", {"name": "Ada"})]
+
+
+async def test_a_subscription_that_a_pause_of_the_server_holds_up_comes_about(store: Store) -> None:
+    async with store.pubsub() as pubsub:
+        await pubsub.subscribe("before")
+        await store.execute("CLIENT", "PAUSE", 100)
+        await asyncio.gather(pubsub.subscribe("channel"), pubsub.psubscribe("p*"))
+        for name in ("channel", "pattern", "before"):
+            await store.execute("PUBLISH", name, name)
+        messages = aiter(pubsub)
+        assert [(await anext(messages)).data for _ in range(3)] == [b"channel", b"pattern", b"before"]

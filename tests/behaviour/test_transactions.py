@@ -6,7 +6,16 @@ import asyncio
 
 import pytest
 
-from store_core import Command, ReplyError, Store, StoreError, Transaction, TransactionAborted, Unsupported
+from store_core import (
+    Command,
+    ConnectionLost,
+    ReplyError,
+    Store,
+    StoreError,
+    Transaction,
+    TransactionAborted,
+    Unsupported,
+)
 
 
 async def test_a_transaction_runs_at_the_end_of_its_block(store: Store) -> None:
@@ -175,3 +184,45 @@ async def test_a_pipeline_with_a_blocking_command_holds_up_nobody(store: Store) 
     assert await store.execute("SET", "a", 1) == b"OK"
     await store.execute("RPUSH", "queue", "x")
     assert await waiting == [[b"queue", b"x"], b"1"]
+
+
+async def test_what_a_pause_of_the_server_holds_up_goes_on_in_order(store: Store) -> None:
+    async def transaction() -> list[object] | None:
+        async with store.transaction() as block:
+            block.execute("RPUSH", "list", "b")
+            block.execute("LLEN", "list")
+        return block.results
+
+    async def pipeline() -> list[object] | None:
+        async with store.pipeline() as block:
+            block.execute("RPUSH", "list", "c")
+            block.execute("RPUSH", "text", "d")
+            block.execute("LLEN", "list")
+        return block.results
+
+    await store.execute("SET", "text", 1)
+    async with await store.connect() as administrator:
+        await administrator.execute("CLIENT", "PAUSE", 60_000, "WRITE")
+        try:
+            waiting = [asyncio.ensure_future(store.execute("RPUSH", "list", "a")), asyncio.create_task(transaction())]
+            failing = asyncio.create_task(pipeline())
+            waiting.append(asyncio.ensure_future(store.execute("RPUSH", "list", "e")))
+            await asyncio.sleep(0.02)
+            assert not any(task.done() for task in (*waiting, failing))
+            assert await administrator.execute("EXISTS", "list") == 0
+        finally:
+            await administrator.execute("CLIENT", "UNPAUSE")
+    assert await asyncio.gather(*waiting) == [1, [2, 2], 4]
+    with pytest.raises(ReplyError, match="WRONGTYPE") as caught:
+        await failing
+    assert "command 2 of 3 (RPUSH)" in caught.value.__notes__[0]
+    assert await store.execute("LRANGE", "list", 0, -1) == [b"a", b"b", b"c", b"e"]
+
+
+async def test_a_pipeline_that_kills_its_own_connection_is_lost(store: Store) -> None:
+    await store.ping()
+    with pytest.raises(ConnectionLost):
+        async with store.pipeline() as pipeline:
+            pipeline.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
+            pipeline.execute("SET", "key", "never")
+    assert await store.execute("EXISTS", "key") == 0

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.conftest import Servers, eventually
+from tests.conftest import eventually
 from tests.faults.conftest import Killable, Through
 
 from store_core import ConnectionFailed, ReplyError, Store, create_store

@@ -1,4 +1,6 @@
-"""What the tests of pulsards stand on: an engine whose clock they set, a server on a free port, a real Valkey."""
+"""What the tests of pulsards stand on: an engine whose clock they set, a server on a free port, a real Valkey, an
+embedded store and clients of its ports.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,18 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import redis.asyncio
 from hypothesis import settings
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
+from store_core import create_store
+from store_pulsards import EmbeddedStore, StoreServer
 from store_pulsards.engine.engine import Engine
 from store_pulsards.server import Server
 
@@ -243,6 +250,43 @@ def valkey(start_valkey: Callable[..., tuple[str, int]]) -> tuple[str, int]:
 def locked_valkey(start_valkey: Callable[..., tuple[str, int]]) -> tuple[str, int]:
     """The same, with the password ``secret``."""
     return start_valkey("--requirepass", "secret")
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[EmbeddedStore]:
+    """An embedded store, whose replies are text."""
+    created = create_store("pulsards://", decode_responses=True)
+    assert isinstance(created, EmbeddedStore)
+    async with created:
+        yield created
+
+
+@pytest.fixture
+def client_of() -> Callable[..., contextlib.AbstractAsyncContextManager[redis.asyncio.Redis]]:
+    """``async with client_of(server, password=…) as client``: redis-py on a port of an embedded store."""
+
+    @contextlib.asynccontextmanager
+    async def connect(server: StoreServer, **options: Any) -> AsyncIterator[redis.asyncio.Redis]:
+        retry = Retry(NoBackoff(), 1)  # by default it tries for seconds
+        client = redis.asyncio.Redis(port=server.port, decode_responses=True, retry=retry, **options)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+    return connect
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """``await until(condition)`` waits until something holds in this event loop."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+    return wait
 
 
 def _free_port() -> int:

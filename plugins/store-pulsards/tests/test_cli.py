@@ -154,6 +154,19 @@ def test_its_files_are_where_they_were_asked_for(
     assert "accepted a client at 127.0.0.1" in (tmp_path / "log").read_text()
 
 
+def test_it_takes_a_limit_of_memory_and_a_policy(pulsards: Callable[..., subprocess.Popen[str]]) -> None:
+    place = ready(pulsards("--port", "0", "--maxmemory", "64kb", "--maxmemory-policy", "allkeys-lfu"))
+    with client(place) as one:
+        assert one.config_get("maxmemory", "maxmemory-policy") == {
+            "maxmemory": "65536",
+            "maxmemory-policy": "allkeys-lfu",
+        }
+        for number in range(200):
+            one.set(f"key:{number}", "x" * 1000)
+        assert one.info("memory")["used_memory"] <= 65536
+        assert one.object("freq", "key:199") == 5
+
+
 # Refusing
 
 
@@ -169,6 +182,8 @@ def test_its_files_are_where_they_were_asked_for(
         (["--unixsocketperm", "700"], "--unixsocketperm needs --unixsocket"),
         (["--bind", ""], "nowhere to listen"),
         (["--loglevel", "loud"], "invalid choice: 'loud'"),
+        (["--maxmemory", "lots"], "argument --maxmemory: must be a number of bytes such as 100mb, not 'lots'"),
+        (["--maxmemory-policy", "lru"], "invalid choice: 'lru'"),
         (["--dir", "/no/such/place"], "--dir /no/such/place: No such file or directory"),
         (["--logfile", "/no/such/log"], "--logfile /no/such/log: No such file or directory"),
         (["--port", "0", "--bind", "203.0.113.1"], "cannot listen on 203.0.113.1:0:"),

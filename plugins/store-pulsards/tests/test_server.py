@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import redis
 
+from store_pulsards.batch import HANDLERS
 from store_pulsards.connection import Connection
 from store_pulsards.engine.engine import Engine
-from store_pulsards.engine.table import COMMANDS
 from store_pulsards.server import Limits, Server
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -81,7 +81,7 @@ def test_a_failing_handler_costs_only_its_own_client(server: Any, monkeypatch: p
     def broken(ctx: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(COMMANDS[b"LOLWUT"], "handler", broken)
+    monkeypatch.setitem(HANDLERS[1], b"LOLWUT", broken)
     unlucky, other = server.connect(), server.connect()
     unlucky.send(PING + pack(b"LOLWUT") + PING)
     assert unlucky.read_to_end() == PONG + b"-ERR internal error, the server's log has it\r\n"

@@ -26,7 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
+from store_pulsards.engine.config import POLICIES, memory_size
 from store_pulsards.engine.engine import Engine
+from store_pulsards.engine.replies import ErrorReply
 from store_pulsards.server import Limits, Server
 
 log: Final = logging.getLogger("store_pulsards")
@@ -85,6 +87,14 @@ def _permissions(text: str) -> int:
     return mode
 
 
+def _memory(text: str) -> bytes:
+    try:
+        memory_size(b"maxmemory", os.fsencode(text))
+    except ErrorReply:
+        raise argparse.ArgumentTypeError(f"must be a number of bytes such as 100mb, not {text!r}") from None
+    return os.fsencode(text)
+
+
 def make_parser() -> Parser:
     parser = Parser(prog="pulsards", description="A Redis-compatible server.", allow_abbrev=False)
     add = parser.add_argument
@@ -120,6 +130,13 @@ def make_parser() -> Parser:
         default=16,
         metavar="N",
         help="number of databases (default: %(default)s)",
+    )
+    add("--maxmemory", type=_memory, default=b"0", metavar="SIZE", help="memory of the data, as in 100mb; 0 for any")
+    add(
+        "--maxmemory-policy",
+        choices=[policy.decode() for policy in POLICIES],
+        default="noeviction",
+        help="which keys go when there is no room (default: %(default)s)",
     )
     add("--dir", metavar="PATH", help="working directory")
     add("--pidfile", metavar="PATH", help="file that has the process id while the server runs")
@@ -219,8 +236,10 @@ def _refusing(what: str, value: object) -> Iterator[None]:
 async def serve(options: argparse.Namespace) -> None:
     """Listen, say so, and wait for the end."""
     limits = Limits(clients=_clients(options.maxclients), idle=options.timeout)
+    engine = Engine(databases=options.databases, password=options.requirepass)
+    engine.config.set([(b"maxmemory", options.maxmemory), (b"maxmemory-policy", options.maxmemory_policy.encode())])
     server = Server(
-        Engine(databases=options.databases, password=options.requirepass),
+        engine,
         limits=limits,
         backlog=options.tcp_backlog,
         keepalive=options.tcp_keepalive,

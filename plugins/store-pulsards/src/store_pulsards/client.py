@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.connection import AbstractConnection
@@ -28,11 +30,22 @@ class SocketPairConnection(AbstractConnection):
 
     async def _connect(self) -> None:
         ours, theirs = socket.socketpair()
-        await self._store.serve_socket(theirs)
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        with _closed_by_failure(ours):
+            with _closed_by_failure(theirs):
+                await self._store.serve_socket(theirs)
+            self._reader, self._writer = await asyncio.open_connection(sock=ours)
 
     def _host_error(self) -> str:
         return repr(self._store)
+
+
+@contextmanager
+def _closed_by_failure(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # a caller that is cancelled, too
+        sock.close()
+        raise
 
 
 def connection_kind(store: EmbeddedStore) -> tuple[type[AbstractConnection], dict[str, Any]]:

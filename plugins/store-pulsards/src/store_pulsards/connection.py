@@ -18,6 +18,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
+from store_pulsards.batch import run
 from store_pulsards.encoder import ENCODERS
 from store_pulsards.engine.replies import Reply
 from store_pulsards.protocol import UNANSWERED, Request, RequestParser, protocol_error
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("store_pulsards")
 
 TOO_MANY_CLIENTS: Final = b"-ERR max number of clients reached\r\n"
+BATCH: Final = 64  # requests between two looks at how much output has come together
 DENIED: Final = (
     b"-DENIED Running in protected mode because protected mode is enabled and no password is set. In this mode "
     b"connections are only accepted from the loopback interface. Set a password (PULSARDS_REQUIREPASS or "
     b"--requirepass), or start the server with --protected-mode no if nobody else can reach it.\r\n"
 )
-INTERNAL_ERROR: Final = b"-ERR internal error, the server's log has it\r\n"
-BATCH: Final = 64  # replies between two looks at how much output has come together
 
 
 class Connection(asyncio.Protocol):
@@ -54,21 +54,25 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_postponed",
+        "_ready",
         "_resuming",
         "_server",
         "_transport",
+        "_trusted",
         "closed",
         "session",
     )
 
-    def __init__(self, server: Server, local: str = "") -> None:
+    def __init__(self, server: Server, local: str = "", *, trusted: bool = False) -> None:
         """
         Args:
             server: Whose client this is.
             local: The address of the server's end, where the listener knows it; to ask the kernel takes a while.
+            trusted: Needs no password.
         """
         self._server = server
         self._local = local
+        self._trusted = trusted
         self._engine = server.engine
         self._observation = server.engine.observation
         self._out: list[bytes] = []
@@ -79,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._executing = False
         self._paused = False
         self._postponed = 0  # bytes in _chunks
+        self._ready = False  # a chunk may be executed at once, unless the session has something against it
         self._resuming = False
         self._over_since = 0.0
         self.closed: asyncio.Future[None] = server.loop.create_future()
@@ -92,7 +97,7 @@ class Connection(asyncio.Protocol):
         local = self._local or show_address(transport.get_extra_info("sockname"))
         # The peer of a unix socket has no name: as in Redis, the socket's own path stands for both.
         address = show_address(peer) if peer else local
-        self.session = self._engine.session(self._push, address=address, local_address=local)
+        self.session = self._engine.session(self._push, address=address, local_address=local, trusted=self._trusted)
         self.session.deliver = self._deliver
         self.session.hang_up = self._hang_up
         self._parser = RequestParser(
@@ -105,29 +110,57 @@ class Connection(asyncio.Protocol):
             self._out.append(refusal)
             self.close()
             return
+        self._look()
         log.debug("accepted a client at %s", self.session.address)
 
     def data_received(self, data: bytes) -> None:
-        session, parser, server = self.session, self._parser, self._server
-        session.last_active = server.clock()
-        if self._paused or self._resuming or self._batch or session.blocked is not None:
-            self._postpone(data)
-            return
-        if session.gate:  # RESET may have taken the password back
-            parser.restricted = not session.authenticated
-        requests = parser.feed(data)
-        self._run(requests)
-        elapsed = server.clock() - session.last_active
+        session, server = self.session, self._server
+        session.last_active = began = server.clock()
+        if self._ready and session.blocked is None and not session.gate:
+            parser = self._parser
+            requests = parser.feed(data)
+            if len(requests) > BATCH:
+                self._run(requests)
+            else:
+                self._executing = True
+                self._batch = run(self._engine, session, requests, self._out, self._held)
+                self._executing = False
+                if session.blocked is not None:
+                    self._await_deadline()
+            if self._batch or parser.error is not None or session.closing:
+                self._go_on()
+                self._look()
+        else:
+            requests = self._receive(data)
+        elapsed = server.clock() - began
         if elapsed >= self._observation.slow_chunk and requests:
             self._observation.chunk(session, requests[0], len(requests), elapsed)
-        if parser.restricted or parser.error is not None or session.closing:
-            self._go_on()
         self._flush()
         if not server.sweeper.stirred:
             server.sweeper.stir()
 
+    def _receive(self, data: bytes) -> list[Request]:
+        """Take a chunk that may have to wait, or of a client whose requests are looked at one by one."""
+        session, parser = self.session, self._parser
+        if self._paused or self._resuming or self._batch or session.blocked is not None:
+            self._postpone(data)
+            return []
+        if session.gate:  # RESET may have taken the password back
+            parser.restricted = not session.authenticated
+        requests = parser.feed(data)
+        self._run(requests)
+        if parser.restricted or parser.error is not None or session.closing:
+            self._go_on()
+        self._look()
+        return requests
+
+    def _look(self) -> None:
+        """Find out anew whether a chunk may be executed at once; after each change that bears on it."""
+        self._ready = not (self._paused or self._resuming or self._batch or self._parser.restricted)
+
     def pause_writing(self) -> None:
         self._paused = True
+        self._ready = False
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -136,6 +169,7 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
         self._resume_soon()
+        self._look()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._cancel_deadline()
@@ -153,30 +187,16 @@ class Connection(asyncio.Protocol):
 
     def _run(self, requests: list[Request]) -> None:
         """Execute requests in order, until the client blocks, leaves, or does not take its replies."""
-        session, out, execute = self.session, self._out, self._engine.execute
-        append, held = out.append, self._held
-        queue = iter(requests)
+        session = self.session
         self._executing = True
-        look = BATCH
-        for request in queue:
-            try:
-                reply = execute(session, request)
-                append(ENCODERS[session.resp][type(reply)](reply))
-            except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
-                log.exception("command %r failed", request[0])
-                append(INTERNAL_ERROR)
-                session.closing = True
-            if held:
-                out += held
-                held.clear()
-            if session.blocked is not None or session.closing:
-                break
-            if len(out) > look:
-                if self._overflows():
-                    break
-                look = len(out) + BATCH
+        if len(requests) <= BATCH:
+            self._batch = run(self._engine, session, requests, self._out, self._held)
+        else:
+            self._batch = requests
+            while self._batch and session.blocked is None and not session.closing and not self._overflows():
+                left = run(self._engine, session, self._batch[:BATCH], self._out, self._held)
+                self._batch = left + self._batch[BATCH:]
         self._executing = False
-        self._batch = list(queue)
         if session.blocked is not None:
             self._await_deadline()
 
@@ -217,6 +237,7 @@ class Connection(asyncio.Protocol):
         waiting = self._batch or self._chunks or parser.error is not None or (parser.restricted and parser.buffered)
         if waiting and not self._resuming:
             self._resuming = True
+            self._ready = False
             self._server.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
@@ -225,6 +246,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
         if not self._chunks:
             self._postponed = 0
+        self._look()
         self._flush()
         self._server.sweeper.stir()
 
@@ -319,6 +341,18 @@ class Connection(asyncio.Protocol):
         """Leave at once."""
         self.session.closing = True
         self._transport.abort()
+
+    def abandon(self) -> None:
+        """Leave now: the event loop has ended, and will tell of nothing more.
+
+        The transport's public close would fail, and its socket stay open until it is collected. uvloop closes its
+        sockets with the loop.
+        """
+        close = getattr(self._transport, "_call_connection_lost", None)
+        if close is not None:
+            close(None)
+        else:
+            self.connection_lost(None)
 
 
 def show_address(name: object) -> str:

@@ -6,7 +6,7 @@ One table for each version maps the type of a reply to the function that writes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from store_pulsards.engine.replies import (
@@ -29,9 +29,12 @@ from store_pulsards.engine.replies import (
 )
 
 _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
-_PREFIXES: Final = [b"$%d\r\n" % n for n in range(1024)]
-_SMALL: Final = range(-1, 1024)
-_INTEGERS: Final = {n: b":%d\r\n" % n for n in _SMALL}
+CRLF: Final = b"\r\n"
+PREFIXES: Final = [b"$%d\r\n" % n for n in range(1024)]
+MANY: Final = 4  # bulk strings in an array from which on they are encoded together
+_ONLY_BYTES: Final = {bytes}
+SMALL: Final = range(-1, 1024)
+INTEGERS: Final = {n: b":%d\r\n" % n for n in SMALL}
 _EXACT: Final = float(2**62)  # whole numbers up to here are written as integers
 
 
@@ -87,11 +90,23 @@ class Encoders(dict[type, Encoder]):
 
 def _bulk(value: bytes) -> bytes:
     size = len(value)
-    return b"%b%b\r\n" % (_PREFIXES[size], value) if size < 1024 else b"$%d\r\n%b\r\n" % (size, value)
+    return PREFIXES[size] + value + CRLF if size < 1024 else b"$%d\r\n%b\r\n" % (size, value)
+
+
+def _bulks(values: Sequence[bytes]) -> bytes:
+    """Many bulk strings, with the loops left to C."""
+    sizes = set(map(len, values))
+    if len(sizes) == 1:
+        head = b"$%d\r\n" % sizes.pop()
+        return head + (CRLF + head).join(values) + CRLF
+    parts = [CRLF] * (3 * len(values))
+    parts[0::3] = map((PREFIXES.__getitem__ if max(sizes) < len(PREFIXES) else b"$%d\r\n".__mod__), map(len, values))
+    parts[1::3] = values
+    return b"".join(parts)
 
 
 def _integer(value: int) -> bytes:
-    return _INTEGERS[value] if value in _SMALL else b":%d\r\n" % value
+    return INTEGERS[value] if value in SMALL else b":%d\r\n" % value
 
 
 def _status(value: bytes) -> bytes:
@@ -156,7 +171,14 @@ def _encoders(resp: int) -> Encoders:
 
     def sized(mark: bytes) -> Encoder:
         head = mark + b"%d\r\n"
-        return lambda values: head % len(values) + items(values)
+
+        def encode_items(values: Sequence[Any]) -> bytes:
+            size = len(values)
+            if size > MANY and set(map(type, values)) == _ONLY_BYTES:
+                return head % size + _bulks(values)
+            return head % size + items(values)
+
+        return encode_items
 
     def flat_pairs(pairs: list[tuple[Any, Any]]) -> bytes:
         return b"*%d\r\n" % (2 * len(pairs)) + flat(pairs)

@@ -45,6 +45,7 @@ async def start_pulsards(dsn: DSN, params: Params) -> ServerProcess:
         sys.executable,
         *("-m", "store_pulsards", "--exit-on-stdin-eof", "--loglevel", "warning"),
         *("--port", str(dialer.port), "--databases", str(max(16, params["db"] + 1)), *where),
+        *("--maxmemory", params["maxmemory"], "--maxmemory-policy", params["maxmemory_policy"]),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

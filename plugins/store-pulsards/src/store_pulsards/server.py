@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection, show_address
 from store_pulsards.encoder import encode
+from store_pulsards.listening import bind_tcp, bind_unix, keep_alive
 from store_pulsards.protocol import MAX_BUFFER, MAX_BULK
 from store_pulsards.sweeper import Sweeper
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from store_pulsards.engine.replies import Reply
 
 FAREWELL: Final = 1.0  # seconds that a closing server gives its clients to take their last replies
+_UNIX: Final = getattr(socket, "AF_UNIX", None)  # Windows has none
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - a client's own address is not told by such a listener's
 ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
 
@@ -65,14 +67,19 @@ class Server:
         backlog: int = 511,
         keepalive: int = 300,
         protected: bool = True,
+        sweeper: Sweeper | None = None,
+        denied: bytes = DENIED,
     ) -> None:
         """
         Args:
-            engine: What executes the commands; it may be shared with embedded sessions of the same thread.
+            engine: What executes the commands; it may be shared with other servers and embedded sessions of the same
+                thread.
             limits: What one client may cost.
             backlog: Connections that may wait to be accepted.
             keepalive: Seconds after which the kernel probes a silent TCP peer; 0 never.
             protected: Without a password, serve the clients of this machine only.
+            sweeper: The engine's, where it has one already; closing the server leaves it alone.
+            denied: What a client hears that ``protected`` keeps out.
         """
         self.engine = engine
         self.loop = asyncio.get_running_loop()
@@ -81,15 +88,22 @@ class Server:
         self.keepalive = keepalive
         self.protected = protected
         self._backlog = backlog
+        self._denied = denied
         self._listeners: list[asyncio.Server] = []
+        self._bound: list[socket.socket] = []  # what they listen on
         self._sockets: dict[Path, int] = {}  # unix sockets of ours, and their inodes
         self._connections: set[Connection] = set()
         self._unflushed: list[Connection] = []
-        self.sweeper = Sweeper(engine, self.loop)
+        self.sweeper = sweeper or Sweeper(engine, self.loop)
+        self._own_sweeper = sweeper is None
         self._idle_check: asyncio.TimerHandle | None = None
         self._encoded: tuple[Reply, int, bytes] = (None, 0, b"")
-        self._tell_limits()
         engine.observe_chunks()
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._connections)
 
     def _tell_limits(self) -> None:
         """Let CONFIG GET and INFO say what holds here."""
@@ -110,19 +124,11 @@ class Server:
         Raises:
             OSError: The address is in use, or not one of this machine.
         """
-        local = ""
-        listener = await self.loop.create_server(
-            lambda: Connection(self, local), host, port, backlog=self._backlog, reuse_address=True, start_serving=False
-        )
-        self._listeners.append(listener)
-        for sock in listener.sockets:  # what is set here, the kernel sets for every client that it accepts
-            _keep_alive(sock, self.keepalive)
-        bound = listener.sockets[0].getsockname()
-        if len(listener.sockets) == 1 and bound[0] not in WILDCARDS:
-            local = show_address(bound)
-        await listener.start_serving()
-        self.engine.config.tell(b"port", bound[1])
-        return bound[0], bound[1]
+        bound = await bind_tcp(host, port)
+        await self._listen(bound)
+        here: tuple[str, int] = bound[0].getsockname()[:2]
+        self.engine.config.tell(b"port", here[1])
+        return here
 
     async def listen_unix(self, path: str | os.PathLike[str], mode: int | None = None) -> str:
         """Listen on a unix socket, with these permissions from the first moment on.
@@ -133,21 +139,41 @@ class Server:
             OSError: Somebody listens there, or the path is something else.
         """
         place = Path(path)
-        sock, inode = _bind_unix(place, mode)
-        local = show_address(str(place))
-        listener = await self.loop.create_unix_server(lambda: Connection(self, local), sock=sock, backlog=self._backlog)
-        self._listeners.append(listener)
-        self._sockets[place] = inode
+        sock, self._sockets[place] = bind_unix(place, mode)
+        await self._listen([sock])
         self.engine.config.tell(b"unixsocket", os.fsencode(place))
         return str(place)
 
-    async def serve_socket(self, sock: socket.socket) -> None:
-        """Serve a socket that is connected already, such as one end of a ``socketpair``; returns when it is attached.
+    async def _listen(self, bound: list[socket.socket]) -> None:
+        """Take clients in from sockets that are bound; all of them, or none."""
+        self._bound += bound
+        begun: list[asyncio.Server] = []
+        try:
+            for sock in bound:
+                create = self.loop.create_unix_server if sock.family == _UNIX else self.loop.create_server
+                keep_alive(sock, self.keepalive)
+                factory = partial(Connection, self, _local_address(sock))
+                begun.append(await create(factory, sock=sock, backlog=self._backlog, start_serving=False))
+            for listener in begun:
+                await listener.start_serving()
+        except BaseException:
+            # Also when the caller is cancelled: each listener is in our hands before it listens.
+            for listener in begun:
+                listener.close()
+            for sock in bound:
+                self._bound.remove(sock)
+                sock.close()
+            raise
+        self._listeners += begun
+        self._tell_limits()
 
-        The socket belongs to the server from then on.
+    async def serve_socket(self, sock: socket.socket) -> None:
+        """Serve a socket that is connected already, one end of a ``socketpair``; returns when it is attached.
+
+        The socket belongs to the server from then on. Its client is this very program, which needs no password.
         """
         sock.setblocking(False)
-        await self.loop.connect_accepted_socket(lambda: Connection(self), sock)
+        await self.loop.connect_accepted_socket(lambda: Connection(self, trusted=True), sock)
 
     # What connections ask
 
@@ -156,7 +182,7 @@ class Server:
         if self.limits.clients and len(self._connections) >= self.limits.clients:
             return TOO_MANY_CLIENTS
         if self.protected and not local and not self.engine.config.password:
-            return DENIED
+            return self._denied
         self._connections.add(connection)
         if self.limits.idle and self._idle_check is None:
             self._idle_check = self.loop.call_later(self.limits.idle, self._drop_idle)
@@ -207,10 +233,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening, let the clients go, and wait until all of it is gone."""
-        self.sweeper.close()
-        if self._idle_check is not None:
-            self._idle_check.cancel()
-            self._idle_check = None
+        self._stop_timers()
         listeners, self._listeners = self._listeners, []
         await self._stop_accepting(listeners)
         for listener in listeners:
@@ -227,6 +250,25 @@ class Server:
             await asyncio.gather(*late)
         for listener in listeners:
             await listener.wait_closed()
+        self._bound.clear()
+
+    def abandon(self) -> None:
+        """Let everything go at once, waiting for nothing: the event loop has ended."""
+        self._stop_timers()
+        self._listeners.clear()
+        bound, self._bound = self._bound, []
+        for sock in bound:
+            sock.close()
+        self._unlink_sockets()
+        for connection in tuple(self._connections):
+            connection.abandon()
+
+    def _stop_timers(self) -> None:
+        if self._own_sweeper:
+            self.sweeper.close()
+        if self._idle_check is not None:
+            self._idle_check.cancel()
+            self._idle_check = None
 
     async def _stop_accepting(self, listeners: list[asyncio.Server]) -> None:
         """Take nobody else in, and wait for those who were accepted a moment ago.
@@ -250,40 +292,7 @@ class Server:
         self._sockets.clear()
 
 
-def _keep_alive(sock: socket.socket, seconds: int) -> None:
-    """Have the kernel find out about peers that vanished, as Redis does: a probe, then 3 at a third of that."""
-    if not seconds:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", max(1, seconds // 3)), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _bind_unix(place: Path, mode: int | None) -> tuple[socket.socket, int]:
-    """A socket to listen on, and the inode of its path."""
-    _remove_stale(place)
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.bind(str(place))
-        if mode is not None:
-            place.chmod(mode)  # nobody can connect before listen()
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock, place.stat().st_ino
-
-
-def _remove_stale(place: Path) -> None:
-    if not place.exists():
-        return
-    if not place.is_socket():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(place))
-        except ConnectionRefusedError:
-            place.unlink()
-        else:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(place))
+def _local_address(sock: socket.socket) -> str:
+    """The server's end of every connection that a listener accepts; empty where that differs."""
+    name = sock.getsockname()
+    return "" if name[0] in WILDCARDS else show_address(name)

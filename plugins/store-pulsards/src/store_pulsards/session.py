@@ -26,6 +26,7 @@ PAUSED: Final = 8
 MUTED: Final = 16  # CLIENT REPLY OFF or SKIP
 TRACKED: Final = 64  # what the next command reads may have to be remembered
 OBSERVED: Final = 32  # somebody looks at each command (MONITOR, a command log)
+LIMITED: Final = 128  # there is a limit of memory, or uses of keys are recorded
 
 
 class Queued:
@@ -71,6 +72,7 @@ class Session:
         "last_active",
         "lib_name",
         "lib_version",
+        "limited",
         "local_address",
         "monitoring",
         "mute",
@@ -87,6 +89,7 @@ class Session:
         "spoiled",
         "timed",
         "tracked",
+        "trusted",
         "watched",
     )
     __deletable__: ClassVar = ["context"]  # tells mypyc
@@ -96,6 +99,7 @@ class Session:
         number: int,
         *,
         authenticated: bool,
+        trusted: bool = False,
         created: float,
         push: Callable[[Reply], None] = drop,
         address: str = "",
@@ -103,7 +107,8 @@ class Session:
     ) -> None:
         self.id = number
         self.context: Context
-        self.authenticated = authenticated
+        self.trusted = trusted  # the program that the engine is in: no password keeps it out
+        self.authenticated = authenticated or trusted
         self.created = created
         self.last_active = created
         self.address = address
@@ -131,6 +136,7 @@ class Session:
         self.monitoring = False
         self.capabilities = b""  # CLIENT CAPA
         self.observed = False
+        self.limited = False
         self.tracked: Tracked | None = None
         self.timed = 0  # so many commands are timed one by one
         self.gate = 0
@@ -167,4 +173,5 @@ class Session:
             | (0 if self.mute == b"ON" else MUTED)
             | (TRACKED if self.tracked is not None and self.tracked.gates else 0)
             | (OBSERVED if self.observed or self.timed else 0)
+            | (LIMITED if self.limited else 0)
         )

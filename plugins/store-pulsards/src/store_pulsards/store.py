@@ -2,7 +2,7 @@
 
 ``pulsards://`` is a private engine in this process; ``pulsards://host:port`` and ``pulsards+unix:///path`` are a
 pulsards server. The server speaks Redis's protocol, so its store is store-redis's with another port; the embedded
-store is the same again, with links that call the engine instead of a socket.
+store is the same again, with links that call the engine instead of a socket; ``serve`` opens ports onto its engine.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from collections.abc import Mapping
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from store_core import DSN, Capability, ReplyError, Store, Unsupported
+from store_core import DSN, Capability, DSNError, Parameter, ReplyError, Store, Unsupported
 from store_core.parameters import Params
-from store_pulsards.embedded import EmbeddedLink, packed_arguments
+from store_pulsards.embedded import TURN_AFTER, EmbeddedLink, Turns, packed_arguments
+from store_pulsards.engine.config import POLICIES, memory_size
 from store_pulsards.engine.engine import Engine
-from store_pulsards.engine.replies import BLOCKED
+from store_pulsards.engine.replies import BLOCKED, ErrorReply
 from store_pulsards.native import PLAIN, PLAIN_DECODED, native
-from store_pulsards.server import Server
+from store_pulsards.server import Limits, Server
+from store_pulsards.serving import Place, Ports, StoreServer, places
 from store_pulsards.sweeper import Sweeper
 from store_redis import RedisStore
 from store_redis.connection import RedisConnection
+from store_redis.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -31,15 +34,78 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 6410
 
-#: Commands after which a caller that never waits gives the event loop a turn: others must not starve.
-TURN_AFTER = 128
+#: What the data is held in, where this process makes the engine: embedded, or a server that ``start_store`` starts.
+_OWN = (
+    Parameter("maxmemory", str, "0", "memory of the data (100mb), embedded or of a server that is started; 0 for any"),
+    Parameter(
+        "maxmemory_policy",
+        str,
+        "noeviction",
+        "which keys go when there is no room",
+        choices=tuple(policy.decode() for policy in POLICIES),
+    ),
+)
 
 
 class PulsardsStore(RedisStore):
     """A pulsards server."""
 
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        *RedisStore.parameters,
+        *_OWN,
+        Parameter(
+            "listen", str, None, "ports onto an embedded store: host:port or /path/to/socket, several with commas"
+        ),
+    )
     default_port: ClassVar[int] = DEFAULT_PORT
     name = "pulsards"
+
+    def __init__(self, dsn: DSN, params: Params) -> None:
+        try:
+            memory_size(b"maxmemory", params["maxmemory"].encode())
+        except ErrorReply:
+            size = params["maxmemory"]
+            raise DSNError(
+                f"pulsards: the parameter 'maxmemory' is {size!r}, which is not a size such as 100mb"
+            ) from None
+        super().__init__(dsn, params)
+        self._listen = places(params["listen"])
+        if self._listen and not isinstance(self, EmbeddedStore):
+            raise DSNError("pulsards: 'listen' opens ports onto an embedded store, pulsards://; this one is a server's")
+
+    async def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str | None = None,
+        mode: int | None = None,
+        password: str | None = None,
+        protected: bool = True,
+        limits: Limits | None = None,
+    ) -> StoreServer:
+        """Open a port onto the engine of an embedded store, for redis-cli and any other Redis client.
+
+        The clients see all of the engine's databases, without the store's namespace. It closes with the store, or by
+        ``close()``; it belongs to the running event loop, and ends with it.
+
+        Args:
+            host: The address, or a name of this machine.
+            port: 0 takes a free one.
+            path: A unix socket instead.
+            mode: The permissions of the unix socket.
+            password: What clients have to give, one for all ports of the store; by default the store's own parameter.
+            protected: Without a password, serve the clients of this machine only.
+            limits: What its clients may cost.
+
+        Raises:
+            Unsupported: The store is not an embedded one.
+            ConnectionFailed: Nobody can listen there: the address is in use, or not this machine's.
+            ValueError: The store has a port with another password.
+            StoreClosed: The store was closed.
+            LoopError: The store is in use on another event loop.
+        """
+        raise Unsupported(self.name, "serve", "a port is opened onto an embedded store, pulsards://")
 
     @classmethod
     def for_dsn(cls, dsn: DSN) -> type[Store]:
@@ -67,14 +133,21 @@ class EmbeddedStore(PulsardsStore):
     def __init__(self, dsn: DSN, params: Params) -> None:
         super().__init__(dsn, params)
         self.engine = Engine()
+        self.engine.config.set(
+            [(name.replace("_", "-").encode(), params[name].encode()) for name in ("maxmemory", "maxmemory_policy")]
+        )
         self._encoding = params["encoding"] if params["decode_responses"] else None
         self._plain = PLAIN if self._encoding is None else PLAIN_DECODED
         self._resp: int = params["protocol"]
         self._sweeper: Sweeper | None = None
         # The link that execute uses when nothing stands between a caller and the engine; else None.
         self._direct: EmbeddedLink | None = None
-        self._turns = 0
+        self._turns = 0  # commands on that link since the event loop had a turn
+        self._slow_turns = Turns()
         self._socket_server: Server | None = None
+        self._ports = Ports(self.engine)
+        self._missing = tuple(self._listen)  # places of the parameter that are not open yet
+        self._open_missing = SingleFlight(self._serve_missing)
 
     @classmethod
     def path_parameters(cls, dsn: DSN) -> Mapping[str, str]:
@@ -84,9 +157,9 @@ class EmbeddedStore(PulsardsStore):
 
     async def connect(self) -> RedisConnection:
         self.bind()
-        if self._sweeper is None:
-            self._sweeper = Sweeper(self.engine, asyncio.get_running_loop())
-        link = EmbeddedLink(self.engine, self._sweeper, self._resp, self._encoding)
+        if self._missing:
+            await self._open_missing()
+        link = EmbeddedLink(self.engine, self._sweep(), self._slow_turns, self._resp, self._encoding)
         try:
             if self.params["db"]:
                 await link.send(("SELECT", self.params["db"]))
@@ -113,17 +186,17 @@ class EmbeddedStore(PulsardsStore):
             or not link.loop_runs()
         ):
             return await self._execute(args, timeout)
-        self._turns += 1
-        if self._turns >= TURN_AFTER:
-            self._turns = 0
-            await asyncio.sleep(0)
-            return await self._execute(args, timeout)
         reply = link.run(packed_arguments(args))
-        if type(reply) in self._plain:
+        self._turns += 1
+        if type(reply) in self._plain and self._turns < TURN_AFTER:
             return reply
         if reply is BLOCKED:
             return await link.blocked()
         value = native(reply, self._resp, self._encoding)
+        if self._turns >= TURN_AFTER:
+            # After the command, not before it: who calls after this caller comes after it.
+            self._turns = 0
+            await asyncio.sleep(0)
         if isinstance(value, ReplyError):
             raise value
         return value
@@ -136,10 +209,52 @@ class EmbeddedStore(PulsardsStore):
 
         return connection_kind(self)
 
+    async def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str | None = None,
+        mode: int | None = None,
+        password: str | None = None,
+        protected: bool = True,
+        limits: Limits | None = None,
+    ) -> StoreServer:
+        self.bind()
+        server = await self._ports.add(
+            Place(path=path) if path else Place(host, port),
+            self._sweep(),
+            password=self.params["password"] if password is None else password,
+            mode=mode,
+            protected=protected,
+            limits=limits,
+        )
+        if self._closed:
+            await server.close()
+            self.check_open()
+        return server
+
+    @property
+    def servers(self) -> tuple[StoreServer, ...]:
+        """The ports that are open, in the order in which they were opened."""
+        return self._ports.open
+
+    async def _serve_missing(self) -> None:
+        while self._missing:
+            place, *left = self._missing
+            await self.serve(place.host, place.port, path=place.path)
+            self._missing = tuple(left)
+
+    def _sweep(self) -> Sweeper:
+        if self._sweeper is None:
+            self._sweeper = Sweeper(self.engine, asyncio.get_running_loop())
+        return self._sweeper
+
     async def serve_socket(self, sock: socket.socket) -> None:
         """Serve the engine on a connected socket: how redis-py's own connections reach it."""
+        self.bind()
         if self._socket_server is None:
-            self._socket_server = Server(self.engine)
+            self._socket_server = Server(self.engine, sweeper=self._sweep())
         await self._socket_server.serve_socket(sock)
 
     def _links_changed(self) -> None:
@@ -149,12 +264,21 @@ class EmbeddedStore(PulsardsStore):
 
     async def _close(self) -> None:
         await super()._close()
-        if self._sweeper is not None:
-            self._sweeper.close()
+        await self._open_missing.settled()
+        await self._ports.close()
         if self._socket_server is not None:
             await self._socket_server.close()
+        if self._sweeper is not None:
+            self._sweeper.close()
 
     def _abandon(self) -> None:
         super()._abandon()
         self._sweeper = None
-        self._socket_server = None
+        self._ports.leave()
+        self._missing = tuple(self._listen)
+        self._open_missing.forget()
+        server, self._socket_server = self._socket_server, None
+        if server is not None and server.loop.is_closed():
+            server.abandon()
+        elif server is not None:
+            asyncio.run_coroutine_threadsafe(server.close(), server.loop)

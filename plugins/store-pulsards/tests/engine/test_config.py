@@ -21,7 +21,7 @@ def test_either_all_parameters_are_set_or_none(config: Config) -> None:
 
 def test_a_fact_cannot_be_set(config: Config) -> None:
     with pytest.raises(ErrorReply, match="immutable"):
-        config.set([(b"maxmemory", b"100mb")])
+        config.set([(b"cluster-enabled", b"yes")])
 
 
 @pytest.mark.parametrize(("given", "shown"), [(b"KEA", b"AKE"), (b"Kx$", b"$xK"), (b"", b""), (b"Kg$lshzxetd", b"AK")])

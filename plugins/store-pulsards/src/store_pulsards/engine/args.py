@@ -18,6 +18,7 @@ from store_pulsards.engine.replies import ErrorReply
 MAX_INT: Final = 2**63 - 1
 MIN_INT: Final = -(2**63)
 
+_ZERO: Final = ord("0")
 _FLOAT: Final = re.compile(rb"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|infinity)", re.IGNORECASE)
 _NOT_ZERO: Final = re.compile(rb"[+-]?[0.]*[1-9]")
 
@@ -31,6 +32,11 @@ def integer(
     error: Error = errors.not_an_integer,
 ) -> int:
     """A whole number between two bounds, both included."""
+    if len(text) < 19 and text.isdigit() and (text[0] != _ZERO or len(text) == 1):  # nearly every one
+        number = int(text)
+        if low <= number <= high:
+            return number
+        raise error()
     if len(text) > 20:
         raise error()
     try:

@@ -22,8 +22,6 @@ FACTS: Final[dict[bytes, bytes]] = {
     b"hash-max-listpack-value": b"64",
     b"list-max-listpack-size": b"-2",
     b"maxclients": b"0",
-    b"maxmemory": b"0",
-    b"maxmemory-policy": b"noeviction",
     b"port": b"0",
     b"proto-max-bulk-len": b"536870912",
     b"save": b"",
@@ -50,7 +48,21 @@ NUMBERS: Final[dict[bytes, tuple[int, int, int]]] = {
     b"commandlog-request-larger-than": (-1, -1, MOST),
     b"commandlog-slow-execution-max-len": (128, 0, MOST),
     b"latency-monitor-threshold": (0, 0, MOST),
+    b"lfu-decay-time": (1, 0, 2**31 - 1),
+    b"lfu-log-factor": (10, 0, 2**31 - 1),
+    b"maxmemory-eviction-tenacity": (10, 0, 100),
+    b"maxmemory-samples": (5, 1, 64),
 }
+POLICIES: Final = (
+    b"volatile-lru",
+    b"volatile-lfu",
+    b"volatile-random",
+    b"volatile-ttl",
+    b"allkeys-lru",
+    b"allkeys-lfu",
+    b"allkeys-random",
+    b"noeviction",
+)
 SWITCHES: Final[dict[bytes, bool]] = {b"latency-tracking": False}
 ALIASES: Final[dict[bytes, bytes]] = {
     b"slowlog-log-slower-than": b"commandlog-execution-slower-than",
@@ -75,6 +87,7 @@ EVENT_CLASS: Final[dict[str, int]] = {
         "t": "xadd xtrim xdel xsetid xgroup-create xgroup-createconsumer xgroup-delconsumer xgroup-destroy "
         "xgroup-setid",
         "x": "expired",
+        "e": "evicted",
     }.items()
     for event in events.split()
 }
@@ -93,12 +106,12 @@ _MEMORY_UNITS: Final = {
 
 
 def memory_size(name: bytes, text: bytes) -> int:
-    """A size as configuration has it: ``3000``, ``64kb``, ``1gb``."""
+    """A size as configuration has it: ``3000``, ``64kb``, ``1gb``; nothing is 0."""
     digits = text.rstrip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     factor = _MEMORY_UNITS.get(text[len(digits) :].lower())
-    if factor is None or not digits.isdigit() or len(digits) > 20:
+    if factor is None or (text and not digits.isdigit()) or len(digits) > 20 or int(digits or b"0") >= 2**64:
         raise errors.config_failed(name, "argument must be a memory value")
-    return int(digits) * factor
+    return min(int(digits or b"0") * factor, 2**64 - 1)
 
 
 class Config:
@@ -111,8 +124,11 @@ class Config:
         "_switches",
         "events",
         "hll_sparse_max_bytes",
+        "limit",
         "password",
+        "policy",
         "watch_events",
+        "watch_memory",
         "watch_observation",
     )
 
@@ -124,9 +140,14 @@ class Config:
         self.watch_events: Callable[[], None] | None = None  # called when they change
         self._numbers = {name: default for name, (default, _, _) in NUMBERS.items()}
         self._switches = dict(SWITCHES)
+        self.limit = 0  # bytes (maxmemory); 0 for none
+        self.policy = b"noeviction"
+        self.watch_memory: Callable[[], None] | None = None  # called when one of these changes
         self.watch_observation: Callable[[], None] | None = None  # called when a number or a switch changes
         self._setters: dict[bytes, Callable[[bytes], Callable[[], None]]] = {
             b"hll-sparse-max-bytes": self._set_hll_sparse_max_bytes,
+            b"maxmemory": self._set_limit,
+            b"maxmemory-policy": self._set_policy,
             b"notify-keyspace-events": self._set_events,
             b"requirepass": self._set_password,
         }
@@ -157,6 +178,8 @@ class Config:
             **self._facts,
             **numbers,
             b"hll-sparse-max-bytes": b"%d" % self.hll_sparse_max_bytes,
+            b"maxmemory": b"%d" % self.limit,
+            b"maxmemory-policy": self.policy,
             **{alias: numbers[name] for alias, name in ALIASES.items()},
             **{name: b"yes" if on else b"no" for name, on in self._switches.items()},
             b"notify-keyspace-events": self._event_letters(),
@@ -203,6 +226,30 @@ class Config:
             self.hll_sparse_max_bytes = size
 
         return change
+
+    def _set_limit(self, value: bytes) -> Callable[[], None]:
+        limit = memory_size(b"maxmemory", value)
+
+        def change() -> None:
+            self.limit = limit
+            self._memory_changed()
+
+        return change
+
+    def _set_policy(self, value: bytes) -> Callable[[], None]:
+        policy = value.lower()
+        if policy not in POLICIES:
+            raise errors.config_not_one_of(b"maxmemory-policy", POLICIES)
+
+        def change() -> None:
+            self.policy = policy
+            self._memory_changed()
+
+        return change
+
+    def _memory_changed(self) -> None:
+        if self.watch_memory is not None:
+            self.watch_memory()
 
     def _set_number(self, given: bytes, value: bytes) -> Callable[[], None]:
         name = ALIASES.get(given, given)

@@ -9,6 +9,8 @@ cleaning is long: one heap of a million entries would take half a second.
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from itertools import islice
+from random import randrange
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +21,7 @@ LARGE: Final = 4096  # entries of one heap, after cleaning
 LEAST: Final = 64  # entries before a heap is worth cleaning
 COUNT: Final = 256
 SLICE_CHECK: Final = 64  # keys expired between two looks at the clock
+ATTEMPTS: Final = 3  # at most, to find a key by chance where half of the entries may be outdated
 
 
 class Deadlines:
@@ -63,6 +66,35 @@ class Deadlines:
                     earliest = self.earliest()
                     return earliest is not None and earliest <= now
         return False
+
+    def some(self, db: Database, count: int) -> list[bytes]:
+        """About so many keys that expire, by chance; at least one where there is one."""
+        found: list[bytes] = []
+        for _ in range(ATTEMPTS * count):
+            heap = self.heaps[randrange(len(self.heaps))]
+            if heap:
+                key = heap[randrange(len(heap))][1]
+                if key in db.expires:
+                    found.append(key)
+                    if len(found) == count:
+                        return found
+        return found or list(islice(db.expires, 1))
+
+    def soonest(self, db: Database) -> bytes | None:
+        """The key that is over first; None where no key expires."""
+        found: tuple[int, bytes] | None = None
+        for heap in self.heaps:
+            while heap:
+                first = heap[0]
+                due = db.expires.get(first[1])
+                if due == first[0]:
+                    if found is None or first < found:
+                        found = first
+                    break
+                heappop(heap)
+                if due is not None:
+                    heappush(heap, (due, first[1]))
+        return None if found is None else found[1]
 
     def contents(self) -> list[object]:
         """The containers that this one consists of."""

@@ -21,13 +21,14 @@ from store_pulsards.engine.blocking import Blocked
 from store_pulsards.engine.config import EVENT_CLASS, Config
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import Database, Keyspace
+from store_pulsards.engine.memory import Memory
 from store_pulsards.engine.observation import SLOW_BY_DEFAULT, Observation
 from store_pulsards.engine.pubsub import PubSub
 from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply, Reply
 from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
 from store_pulsards.engine.tracking import Tracked, Tracking
-from store_pulsards.session import MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
+from store_pulsards.session import LIMITED, MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
 
 MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
 RUNS_IN_MULTI: Final = frozenset({"exec", "discard", "reset", "quit"})
@@ -70,6 +71,8 @@ class Engine:
         self.config.watch_events = self._listen
         self.observation = Observation(self)
         self.config.watch_observation = self.observe
+        self.memory = Memory(self.keyspace, self.config)
+        self.config.watch_memory = self._limit_memory
         self.started = clock()
         self.executed = 0
         self.failed = 0
@@ -88,12 +91,14 @@ class Engine:
         *,
         address: str = "",
         local_address: str = "",
+        trusted: bool = False,
     ) -> Session:
-        """A new client; ``push`` gets the messages of its subscriptions."""
+        """A new client; ``push`` gets the messages of its subscriptions. One that is trusted needs no password."""
         self._last_session += 1
         session = Session(
             self._last_session,
             authenticated=not self.config.password,
+            trusted=trusted,
             created=self.keyspace.clock(),
             push=push or drop,
             address=address,
@@ -102,6 +107,7 @@ class Engine:
         session.context = Context(self, session)
         session.paused = self.pause.until > self.keyspace.clock()
         session.observed = self.observation.needed
+        session.limited = self.memory.on
         session.regate()
         self.sessions[session.id] = session
         return session
@@ -151,6 +157,13 @@ class Engine:
             session.observed = needed
             session.regate()
 
+    def _limit_memory(self) -> None:
+        """The limit of memory or the policy has changed: commands have to ask for memory, or need not any more."""
+        if self.memory.refresh():
+            for session in self.sessions.values():
+                session.limited = self.memory.on
+                session.regate()
+
     def change_replication_id(self) -> None:
         """Begin another history, as far as replicas would be concerned."""
         self.replication_id = urandom(20).hex()
@@ -164,6 +177,8 @@ class Engine:
     def run(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> Reply:
         """Run a command that has been admitted, before the eyes of whoever looks."""
         session.command = spec
+        if session.gate & LIMITED:
+            self.memory.note(session, spec, args)
         if session.gate & TRACKED:
             return self._run_tracked(session, spec, args)
         if session.gate & OBSERVED:
@@ -222,11 +237,15 @@ class Engine:
                 else:
                     reply = spec.handler(session.context, *args[1:])
         except ErrorReply as error:
-            self._count_error(error)
-            reply = error.answer(args)
+            reply = self.failure(error, args)
         if keyspace.ready:
             blocking.serve(keyspace)
         return reply
+
+    def failure(self, error: ErrorReply, args: Sequence[bytes]) -> ErrorReply:
+        """The reply of a command that failed; it is counted."""
+        self._count_error(error)
+        return error.answer(args)
 
     def unblock(self, session: Session) -> Reply:
         """The deadline of a blocked client has come.
@@ -262,6 +281,10 @@ class Engine:
     def tend(self, seconds: float = 0.001) -> bool:
         """Do what no command is to wait for: expiry, growth, freeing; whether some is left."""
         more = self.expire_some(seconds)
+        if self.memory.on:
+            more = self.memory.tend(seconds) or more
+            if self.keyspace.ready:
+                blocking.serve(self.keyspace)
         return self.keyspace.tend(seconds) or more
 
     def next_expiry(self) -> float | None:
@@ -288,6 +311,12 @@ class Engine:
 
     def _execute_gated(self, session: Session, args: Sequence[bytes]) -> Reply:
         """Run a command that may not run at once, or whose reply may not be wanted."""
+        if session.gate == LIMITED:
+            spec = COMMANDS.get(args[0])
+            if spec is not None and spec.least <= len(args) <= spec.most:
+                self.memory.admit_and_note(session, spec, args)
+                session.command = spec
+                return spec.handler(session.context, *args[1:])
         if not session.gate & MUTED:
             return self._admit(session, args)
         skipped = session.mute == b"SKIP"
@@ -347,6 +376,8 @@ class Engine:
             raise errors.wrong_arity(spec.name)
         if session.queued is not None and NO_MULTI in spec.flags:
             raise errors.not_in_transaction(spec.name)
+        if session.gate & LIMITED:
+            self.memory.admit(self.memory.takes_memory(session, spec))
         if session.gate & SUBSCRIBER and spec.name not in RUNS_WHILE_SUBSCRIBED:
             raise errors.not_while_subscribed(spec.name)
         return spec

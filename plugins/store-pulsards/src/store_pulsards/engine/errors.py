@@ -50,6 +50,8 @@ def wrong_arity(name: str) -> ErrorReply:
     return ErrorReply(f"ERR wrong number of arguments for '{name}' command")
 
 
+internal: Final = _fixed("ERR internal error, the server's log has it")
+out_of_memory: Final = _fixed("OOM command not allowed when used memory > 'maxmemory'.")
 no_auth: Final = _fixed("NOAUTH Authentication required.")
 
 
@@ -175,6 +177,10 @@ def config_out_of_range(name: bytes, low: int, high: int) -> ErrorReply:
     return config_failed(name, f"argument must be between {low} and {high} inclusive")
 
 
+def config_not_one_of(name: bytes, choices: Sequence[bytes]) -> ErrorReply:
+    return config_failed(name, "argument(s) must be one of the following: " + ", ".join(map(show, choices)))
+
+
 def config_not_a_switch(name: bytes) -> ErrorReply:
     return config_failed(name, "argument must be 'yes' or 'no'")
 
@@ -200,6 +206,10 @@ no_replication: Final = _fixed("ERR REPLICAOF not allowed: pulsards has no repli
 no_cluster: Final = _fixed("ERR This instance has cluster support disabled")
 function_flush_mode: Final = _fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 no_shutdown: Final = _fixed("ERR No shutdown in progress.")
+debug_not_allowed: Final = _fixed(
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local '
+    "connection, otherwise you need to set this option in the configuration file, and then restart the server."
+)
 cannot_shut_down: Final = _fixed("ERR Errors trying to SHUTDOWN. Check logs.")
 one_redirect: Final = _fixed("ERR A client can only redirect to a single other client")
 no_redirect_target: Final = _fixed("ERR The client ID you want redirect to does not exist")
@@ -242,6 +252,10 @@ def invalid_database(which: str) -> ErrorReply:
     return ErrorReply(f"ERR invalid {which} DB index")
 
 
+no_idle_time: Final = _fixed(
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies "
+    "at runtime LRU and LFU data will take some time to adjust."
+)
 no_frequency: Final = _fixed(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
     "between policies at runtime LRU and LFU data will take some time to adjust."

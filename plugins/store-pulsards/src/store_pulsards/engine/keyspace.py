@@ -27,6 +27,7 @@ from store_pulsards.engine.volatile_hash import NEVER, FieldSchedule, VolatileHa
 
 if TYPE_CHECKING:
     from store_pulsards.engine.blocking import Blocked
+    from store_pulsards.engine.ledger import Ledger
     from store_pulsards.session import Session
 
 Value: TypeAlias = Any  # an instance of a registered class
@@ -74,7 +75,7 @@ class Keyspace:
         self.dirty = 0
         self.expired = 0
         self.expired_fields = 0
-        self.observers = 0  # watched keys, awaited keys, and the listener
+        self.observers = 0  # watched keys, awaited keys, the listener, and the ledgers
         self.listener: Callable[[Database, str, bytes], None] | None = None
         self.ready: dict[tuple[Database, bytes], None] = {}  # touched, and somebody waits; in order
         self.disposal = Disposal()
@@ -109,10 +110,15 @@ class Keyspace:
 
     def swap(self, one: Database, other: Database) -> None:
         """Exchange what two databases hold; clients, watches and waits stay where they are."""
+        if one.ledger is not None:
+            one.ledger.account.settle()
         one.data, other.data = other.data, one.data
         one.expires, other.expires = other.expires, one.expires
         one.deadlines, other.deadlines = other.deadlines, one.deadlines
         one.fields, other.fields = other.fields, one.fields
+        one.ledger, other.ledger = other.ledger, one.ledger
+        if one.ledger is not None:
+            one.ledger.account.find_surveyed()
         self.dirty += 1
         for db in (one, other):
             for key in db.watchers.keys() | db.waiters.keys():
@@ -123,7 +129,7 @@ class Keyspace:
 class Database:
     """Keys of one database."""
 
-    __slots__ = ("data", "deadlines", "expires", "fields", "index", "keyspace", "waiters", "watchers")
+    __slots__ = ("data", "deadlines", "expires", "fields", "index", "keyspace", "ledger", "waiters", "watchers")
 
     def __init__(self, keyspace: Keyspace, index: int) -> None:
         self.keyspace = keyspace
@@ -134,6 +140,7 @@ class Database:
         self.fields = FieldSchedule()
         self.watchers: dict[bytes, set[Session]] = {}
         self.waiters: dict[bytes, dict[Blocked, None]] = {}
+        self.ledger: Ledger | None = None  # only while a limit or a policy of eviction asks for it
 
     def get(self, key: bytes) -> Value | None:
         """The value; None when there is none, or its time is over."""
@@ -242,6 +249,9 @@ class Database:
             if key in data:
                 self.wake(key)
         count = len(data)
+        if count and self.ledger is not None:
+            self.ledger = self.ledger.replaced()
+            self.ledger.account.find_surveyed()
         for container in (data, expires, deadlines):
             self.keyspace.disposal.take(container)
         return count
@@ -256,7 +266,9 @@ class Database:
                 keyspace.listener(self, event, key)
 
     def wake(self, key: bytes) -> None:
-        """Spoil the transactions that watch a key, and note it for the clients that wait for it."""
+        """Spoil the transactions that watch a key, and note it for the clients that wait for it and for the ledger."""
+        if self.ledger is not None:
+            self.ledger.account.changed[self, key] = self.keyspace.now()
         for session in self.watchers.get(key, ()):
             if session.watched[self, key] and key not in self.data:
                 session.watched[self, key] = False  # was over when it was watched, and now it is gone: no change

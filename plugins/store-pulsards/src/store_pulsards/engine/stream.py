@@ -196,6 +196,15 @@ class Stream:
         other.groups = {name: group.copy() for name, group in self.groups.items()}
         return other
 
+    @property
+    def block_count(self) -> int:
+        """How many blocks the entries are in."""
+        return len(self._blocks)
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks; nobody but the stream changes one."""
+        return iter(self._blocks)
+
     def parts(self) -> Iterator[Block | Pending]:
         """What the memory of a stream goes to."""
         yield from self._blocks

@@ -12,6 +12,7 @@ from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import OK, PONG, Reply, Status
 from store_pulsards.engine.table import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, family
+from store_pulsards.session import SUBSCRIBER
 
 command = family("connection")
 
@@ -26,8 +27,7 @@ def ping(ctx: Context, *message: bytes) -> Reply:
     """Returns the server's liveliness response."""
     if len(message) > 1:
         raise errors.wrong_arity("ping")
-    session = ctx.session
-    if session.resp == 2 and session.subscribed:
+    if ctx.session.gate & SUBSCRIBER:
         return [b"pong", message[0] if message else b""]
     return message[0] if message else PONG
 
@@ -138,6 +138,6 @@ def reset(ctx: Context) -> Reply:
     session.name = b""
     session.mute = b"ON"
     session.no_evict = session.no_touch = False
-    session.authenticated = not ctx.engine.config.password
+    session.authenticated = session.trusted or not ctx.engine.config.password
     session.regate()
     return Status(b"RESET")

@@ -38,6 +38,8 @@ _UNITS: Final = {b"": 1, b"b": 1, b"k": 10**3, b"kb": 2**10, b"m": 10**6, b"mb":
 @command("DEBUG", arity=-2, flags=ADMIN | NOSCRIPT | LOADING | STALE)
 def debug(ctx: Context, subcommand: bytes, *rest: bytes) -> Reply:
     """A container for debugging commands."""
+    if not ctx.session.trusted and ctx.engine.config.fact(b"enable-debug-command") == "no":
+        raise errors.debug_not_allowed()
     least, most, handler = _SUBCOMMANDS.get(subcommand.upper(), (1, 0, _help))
     if not least <= len(rest) <= most:
         raise errors.WrongSubcommand("DEBUG")
@@ -57,8 +59,8 @@ def _object(ctx: Context, key: bytes, *_: bytes) -> Reply:
         raise errors.no_such_key()
     encoding = TYPES[type(value)].encoding(value)
     return Status(
-        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0"
-        % (id(value), encoding, sum(_length(element) for element in _elements(value)))
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:%d"
+        % (id(value), encoding, sum(map(_length, _elements(value))), ctx.engine.memory.idle_seconds(ctx.db, key))
     )
 
 

@@ -51,6 +51,7 @@ def restore(ctx: Context, key: bytes, ttl: bytes, serialized: bytes, *options: b
     ctx.db.put(key, value)
     if when:
         ctx.db.expire_at(key, when)
+    _set_use(ctx, key, given)
     ctx.notify("restore", key)
     return OK
 
@@ -65,11 +66,19 @@ def _load(serialized: bytes) -> Any:
 
 
 def _options(options: Sequence[bytes]) -> dict[bytes, Any]:
-    """IDLETIME and FREQ are checked, and told nobody: no time of access is kept."""
     given = args.options(options, RESTORE_FLAGS, {b"IDLETIME": _idle_time, b"FREQ": _frequency})
     if given.keys() >= {b"IDLETIME", b"FREQ"}:
         raise errors.syntax_error()
     return given
+
+
+def _set_use(ctx: Context, key: bytes, given: dict[bytes, Any]) -> None:
+    """Take over when or how often the key was used, if the policy wants to know that."""
+    memory = ctx.engine.memory
+    if memory.access.lfu and b"FREQ" in given:
+        memory.set_frequency(ctx.db, key, given[b"FREQ"])
+    elif not memory.access.lfu and b"IDLETIME" in given:
+        memory.set_idle_seconds(ctx.db, key, given[b"IDLETIME"])
 
 
 def _idle_time(text: bytes) -> int:

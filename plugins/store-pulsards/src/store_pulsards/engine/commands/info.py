@@ -101,39 +101,42 @@ def _clients(ctx: Context) -> Section:
 
 
 def _memory(ctx: Context) -> Section:
-    used = resident_bytes()
-    peak, total = max(used, _peak_bytes()), _system_bytes()
+    memory, config = ctx.engine.memory, ctx.engine.config
+    used, overhead, resident, total = memory.used(), memory.overhead(), resident_bytes(), _system_bytes()
     return {
         "used_memory": used,
         "used_memory_human": _human(used),
-        "used_memory_rss": used,
-        "used_memory_rss_human": _human(used),
-        "used_memory_peak": peak,
-        "used_memory_peak_human": _human(peak),
-        "used_memory_peak_perc": f"{100 * used / peak:.2f}%" if peak else "0.00%",
+        "used_memory_rss": resident,
+        "used_memory_rss_human": _human(resident),
+        "used_memory_peak": memory.peak,
+        "used_memory_peak_human": _human(memory.peak),
+        "used_memory_peak_perc": f"{100 * used / memory.peak:.2f}%",
+        "used_memory_overhead": overhead,
+        "used_memory_startup": 0,
+        "used_memory_dataset": used - overhead,
+        "used_memory_dataset_perc": f"{100 * (used - overhead) / used:.2f}%",
         "used_memory_lua": 0,
         "used_memory_lua_human": "0B",
         "used_memory_scripts": 0,
         "number_of_cached_scripts": 0,
         "total_system_memory": total,
         "total_system_memory_human": _human(total),
-        "maxmemory": 0,
-        "maxmemory_human": "0B",
-        "maxmemory_policy": "noeviction",
-        "mem_fragmentation_ratio": "1.00",
+        "maxmemory": config.limit,
+        "maxmemory_human": _human(config.limit),
+        "maxmemory_policy": config.policy.decode(),
+        "mem_fragmentation_ratio": f"{resident / used:.2f}",
+        "mem_fragmentation_bytes": resident - used,
+        "mem_not_counted_for_evict": 0,
+        "mem_replication_backlog": 0,
+        "mem_total_replication_buffers": 0,
+        "mem_clients_slaves": 0,
+        "mem_clients_normal": 0,
+        "mem_cluster_links": 0,
+        "mem_aof_buffer": 0,
         "mem_allocator": "python",
         "active_defrag_running": 0,
         "lazyfree_pending_objects": 0,
     }
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process has held; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _system_bytes() -> int:
@@ -175,7 +178,9 @@ def _stats(ctx: Context) -> Section:
         "sync_partial_err": 0,
         "expired_keys": ctx.keyspace.expired,
         "expired_fields": ctx.keyspace.expired_fields,
-        "evicted_keys": 0,
+        "evicted_keys": engine.memory.evicted,
+        "total_eviction_exceeded_time": engine.memory.over_total,
+        "current_eviction_exceeded_time": engine.memory.over_now,
         "pubsub_channels": len(engine.pubsub.channels),
         "pubsub_patterns": len(engine.pubsub.patterns),
         "pubsubshard_channels": len(engine.pubsub.shard_channels),

@@ -1,23 +1,21 @@
 """OBJECT and MEMORY: what can be told of a value, short of the value itself.
 
-The engine keeps no time of last access and no counter of accesses, as both would cost every command: IDLETIME is 0,
-and FREQ is refused as it is by a Valkey without an LFU policy.
+When a key was last used is recorded only while there is a limit of memory, or an LRU policy: otherwise it would
+cost every command something, and IDLETIME is 0.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-from itertools import islice
 from pathlib import Path
-from sys import getsizeof
-from typing import Any
 
-from store_pulsards.engine import args, errors
+from store_pulsards.engine import args, errors, sizes
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import TYPES, Database
+from store_pulsards.engine.ledger import OWN
+from store_pulsards.engine.memory import tables
 from store_pulsards.engine.replies import OK, Reply, Verbatim
-from store_pulsards.engine.shards import Shards
 from store_pulsards.engine.table import LOADING, READONLY, SECOND, family
 
 command = family("generic")
@@ -42,7 +40,11 @@ def refcount(ctx: Context, key: bytes) -> Reply:
 @command("OBJECT|IDLETIME", arity=3, flags=READONLY, keys=SECOND, access="RO", since="2.2.3", tips=UNPREDICTABLE)
 def idletime(ctx: Context, key: bytes) -> Reply:
     """Returns the time since the last access to an object."""
-    return None if ctx.lookup_any(key) is None else 0
+    if ctx.lookup_any(key) is None:
+        return None
+    if ctx.engine.memory.access.lfu:
+        raise errors.no_idle_time()
+    return ctx.engine.memory.idle_seconds(ctx.db, key)
 
 
 @command("OBJECT|FREQ", arity=3, flags=READONLY, keys=SECOND, access="RO", since="4.0.0", tips=UNPREDICTABLE)
@@ -50,7 +52,9 @@ def freq(ctx: Context, key: bytes) -> Reply:
     """Returns the logarithmic access frequency counter of an object."""
     if ctx.lookup_any(key) is None:
         return None
-    raise errors.no_frequency()
+    if not ctx.engine.memory.access.lfu:
+        raise errors.no_frequency()
+    return ctx.engine.memory.frequency(ctx.db, key)
 
 
 memory = family("server")
@@ -66,16 +70,8 @@ def usage(ctx: Context, key: bytes, *options: bytes) -> Reply:
     value = ctx.lookup_any(key)
     if value is None:
         return None
-    size = getsizeof(key) + getsizeof(value)
-    return size if type(value) is bytes else size + _size_of_elements(value, samples)
-
-
-def _size_of_elements(value: object, samples: int) -> int:
-    """What the elements take, told from the first few; 0 looks at all of them."""
-    elements = TYPES[type(value)].elements
-    count = sum(1 for _ in elements(value))
-    sizes = [getsizeof(element) for element in islice(elements(value), samples or count)]
-    return sum(sizes) * count // max(1, len(sizes))
+    own = OWN if ctx.engine.memory.on else 0
+    return own + sizes.of_key(key, volatile=key in ctx.db.expires) + sizes.of_value(value, samples)
 
 
 REPORT = ("nondeterministic_output", "request_policy:all_shards", "response_policy:special")
@@ -104,32 +100,35 @@ def malloc_stats(ctx: Context) -> Reply:
 @memory("MEMORY|STATS", arity=2, since="4.0.0", tips=REPORT)
 def stats(ctx: Context) -> Reply:
     """Returns details about memory usage."""
-    used = resident_bytes()
-    tables = {b"db.%d" % db.index: _tables(db) for db in ctx.keyspace.databases if db.data}
+    memory, resident = ctx.engine.memory, resident_bytes()
+    used, overhead = memory.used(), memory.overhead()
     keys = sum(len(db.data) for db in ctx.keyspace.databases)
-    overhead = sum(sum(table.values()) for table in tables.values())
     return {
+        b"peak.allocated": memory.peak,
         b"total.allocated": used,
+        b"startup.allocated": 0,
         b"replication.backlog": 0,
         b"clients.slaves": 0,
+        b"clients.normal": 0,
+        b"cluster.links": 0,
         b"aof.buffer": 0,
-        **tables,
+        b"lua.caches": 0,
+        b"functions.caches": 0,
+        **{b"db.%d" % db.index: _tables(db) for db in ctx.keyspace.databases if db.data},
         b"overhead.total": overhead,
         b"keys.count": keys,
         b"keys.bytes-per-key": used // keys if keys else 0,
-        b"dataset.bytes": max(0, used - overhead),
+        b"dataset.bytes": used - overhead,
+        b"dataset.percentage": 100 * (used - overhead) / used,
+        b"peak.percentage": 100 * used / memory.peak,
+        b"fragmentation": resident / used,
+        b"fragmentation.bytes": max(0, resident - used),
     }
 
 
 def _tables(db: Database) -> dict[bytes, int]:
-    return {
-        b"overhead.hashtable.main": _size(db.data),
-        b"overhead.hashtable.expires": _size(db.expires) + sum(map(getsizeof, db.deadlines.contents())),
-    }
-
-
-def _size(table: dict[bytes, Any] | Shards[Any]) -> int:
-    return getsizeof(table) if isinstance(table, dict) else sum(map(getsizeof, table.contents()))
+    main, expires = tables(db)
+    return {b"overhead.hashtable.main": main, b"overhead.hashtable.expires": expires}
 
 
 def resident_bytes() -> int:

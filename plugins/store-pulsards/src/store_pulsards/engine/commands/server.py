@@ -132,6 +132,7 @@ def config_rewrite(ctx: Context) -> Reply:
 def config_resetstat(ctx: Context) -> Reply:
     """Resets the server's statistics."""
     ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = 0
+    ctx.engine.memory.reset_statistics()
     ctx.engine.observation.distributions.clear()
     ctx.engine.errors.clear()
     return OK

@@ -37,6 +37,7 @@ register_type(
     ValueType(b"zset", SortedSet.copy, encodings.of_sorted_set, lambda value: [member for _, member in value]),
 )
 
+EXACT_DIGITS = 16  # so many digits are a whole number that a double holds
 POP_ACCESS = "RW access delete"
 
 ZADD_OPTIONS = frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"))
@@ -47,7 +48,7 @@ INCREMENT = frozenset((b"INCR",))
 @command("ZADD", arity=-4, flags=WRITE | DENYOOM | FAST, keys=FIRST, since="1.2.0")
 def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist."""
-    if len(rest) == 2 and rest[0].upper() not in ZADD_OPTIONS:  # the usual form, and the fastest
+    if len(rest) == 2 and (rest[0].isdigit() or rest[0].upper() not in ZADD_OPTIONS):  # the usual form, and the fastest
         return _add(ctx, key, ((rest[1], _score(rest[0])),), NO_OPTIONS)[0]
     options, pairs = _split_options(rest)
     if not pairs or len(pairs) & 1:
@@ -61,6 +62,8 @@ def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
 
 
 def _score(text: bytes) -> float:
+    if text.isdigit() and len(text) < EXACT_DIGITS:
+        return float(text)
     score = args.real(text)
     if score:
         return score

@@ -6,7 +6,7 @@ in place (INCR, APPEND, SETRANGE) keep the time to live; commands that store a n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from store_pulsards.engine import args, errors, long_double, replies
@@ -48,7 +48,9 @@ register_type(bytes, ValueType(b"string", copy=bytes, encoding=encoding, element
 @command("GET", arity=2, flags=READONLY | FAST, keys=FIRST)
 def get(ctx: Context, key: bytes) -> Reply:
     """Returns the string value of a key."""
-    return ctx.lookup(key, bytes)
+    db = ctx.db
+    value = db.data.get(key)
+    return value if value is None or (type(value) is bytes and key not in db.expires) else ctx.lookup(key, bytes)
 
 
 @command("SET", arity=-3, flags=WRITE | DENYOOM, keys=SET_KEY, access="RW access update variable_flags")
@@ -58,8 +60,14 @@ def set_(ctx: Context, key: bytes, value: bytes, *options: bytes) -> Reply:
         if len(options) == 2 and options[0].upper() in UNITS:  # by far the usual ones
             return _set_until(ctx, key, deadline(ctx, options[0].upper(), options[1], "set", positive=True), value)
         return _set_with_options(ctx, key, value, options)
-    ctx.set(key, value)
-    ctx.notify("set", key)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.set and ctx.notify, written out where it counts
+    db.data[key] = value
+    if key in db.expires:
+        del db.expires[key]
+    if keyspace.observers:
+        db.touched("set", key)
+    else:
+        keyspace.dirty += 1
     return OK
 
 
@@ -210,7 +218,7 @@ def mset(ctx: Context, *pairs: bytes) -> Reply:
     """Atomically creates or modifies the string values of one or more keys."""
     if len(pairs) % 2:
         raise errors.wrong_arity("mset")
-    _set_all(ctx, zip(pairs[::2], pairs[1::2], strict=True))
+    _set_all(ctx, pairs)
     return OK
 
 
@@ -221,12 +229,17 @@ def msetnx(ctx: Context, *pairs: bytes) -> Reply:
         raise errors.wrong_arity("msetnx")
     if any(ctx.lookup_any(key) is not None for key in pairs[::2]):
         return 0
-    _set_all(ctx, zip(pairs[::2], pairs[1::2], strict=True))
+    _set_all(ctx, pairs)
     return 1
 
 
-def _set_all(ctx: Context, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-    for key, value in pairs:
+def _set_all(ctx: Context, pairs: Sequence[bytes]) -> None:
+    db, keyspace = ctx.db, ctx.keyspace
+    if type(db.data) is dict and not db.expires and not keyspace.observers:  # a loop that is left to C
+        keyspace.dirty += len(pairs) // 2
+        db.data.update(zip(pairs[::2], pairs[1::2], strict=True))
+        return
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
         ctx.set(key, value)
         ctx.notify("set", key)
 
@@ -355,7 +368,7 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
     number = amount if value is None else args.integer(value) + amount
     if not args.MIN_INT <= number <= args.MAX_INT:
         raise errors.overflow()
-    ctx.update(key, b"%d" % number)
+    ctx.db.data[key] = b"%d" % number
     ctx.notify("incrby", key)
     return number
 

@@ -1,0 +1,114 @@
+"""Requests of one client to the bytes of their replies: the innermost loop of a server.
+
+What ``Engine.execute`` and the encoders do for one request, done here for many with nothing looked up twice; compiled
+together with the engine. A request that may not run at once (``session.gate``, a subcommand, a wrong arity) takes the
+engine's own way.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from store_pulsards.encoder import CRLF, ENCODERS, INTEGERS, PREFIXES, encode
+from store_pulsards.engine import blocking, errors
+from store_pulsards.engine.engine import Engine
+from store_pulsards.engine.replies import BLOCKED, OK, ErrorReply
+from store_pulsards.engine.table import COMMANDS
+from store_pulsards.protocol import Request
+from store_pulsards.session import Session
+
+log: Final = logging.getLogger("store_pulsards")
+
+OK_LINE: Final = encode(OK, 2)
+LONG: Final = 16 * 1024  # bytes of a value from which on three entries in the output are cheaper than a copy
+USUAL: Final = 8  # arguments, the name included, below which the handler is looked up by their number as well
+
+
+def _by_count() -> list[dict[bytes, Any]]:
+    """Number of arguments -> name -> handler, of the commands that take so many and may run at once."""
+    return [
+        {name: spec.handler for name, spec in COMMANDS.items() if spec.least <= count <= spec.most}
+        for count in range(USUAL)
+    ]
+
+
+HANDLERS: Final = _by_count()
+
+
+def run(  # noqa: C901, PLR0912, PLR0915  (a call for each branch would be the larger part of the work)
+    engine: Engine, session: Session, requests: list[Request], out: list[bytes], held: list[bytes]
+) -> list[Request]:
+    """Execute requests in order and append the bytes of their replies to ``out``.
+
+    Args:
+        engine: What executes them.
+        session: The client.
+        requests: They came in one chunk.
+        out: Gets the replies, some in several parts.
+        held: Messages to the client itself that come while a request runs; they go behind its reply.
+
+    Returns:
+        What was not executed, because the client has to wait, or to leave.
+    """
+    keyspace, context, append = engine.keyspace, session.context, out.append
+    handler: Any = None
+    request: Request = []
+    engine.executed += len(requests)
+    queue = iter(requests)
+    try:
+        for request in queue:
+            count = len(request)
+            handler = HANDLERS[count].get(request[0]) if count < USUAL and not session.gate else None
+            if handler is None:
+                engine.executed -= 1  # which it counts itself
+                reply = engine.execute(session, request)
+            else:
+                keyspace.frozen = 0
+                try:
+                    if count == 2:
+                        reply = handler(context, request[1])
+                    elif count == 3:
+                        reply = handler(context, request[1], request[2])
+                    else:
+                        reply = handler(context, *request[1:])
+                except ErrorReply as error:
+                    reply = engine.failure(error, request)
+                if keyspace.ready:
+                    blocking.serve(keyspace)
+            kind = type(reply)
+            if kind is bytes:
+                size = len(reply)
+                if size < 1024:
+                    append(PREFIXES[size] + reply + CRLF)
+                elif size < LONG:
+                    append(b"$%d\r\n%b\r\n" % (size, reply))
+                else:
+                    out += (b"$%d\r\n" % size, reply, CRLF)
+            else:
+                if reply is OK:
+                    append(OK_LINE)
+                elif kind is int and reply in INTEGERS:
+                    append(INTEGERS[reply])
+                else:
+                    append(ENCODERS[session.resp][kind](reply))
+                if reply is BLOCKED or session.closing:
+                    break
+            if held:
+                out += held
+                held.clear()
+        else:
+            if handler is not None:
+                session.command = COMMANDS[request[0]]
+            return []
+    except Exception:  # a bug of ours: it costs this client its connection, and nobody else anything
+        log.exception("command %r failed", request[0])
+        append(encode(errors.internal(), 2))
+        session.closing = True
+    out += held
+    held.clear()
+    left = list(queue)
+    engine.executed -= len(left)
+    if handler is not None:
+        session.command = COMMANDS[request[0]]
+    return left
