@@ -6,6 +6,7 @@
     ```{capabilities}              what each installed backend can do
     ```{pulsards-options}          the options of the `pulsards` command
     ```{pulsards-commands}         the command table of the pulsards engine
+    ```{pulsards-absent}           what the engine knows of Redis and refuses
 """
 
 from __future__ import annotations
@@ -126,9 +127,7 @@ class PulsardsCommands(SphinxDirective):
     def _section(self, group: str, specs: list[Any]) -> nodes.section:
         section = nodes.section(ids=[nodes.make_id(f"commands-{group}")])
         section += nodes.title("", group.replace("-", " ").capitalize())
-        named = [
-            part for spec in specs for part in ((spec, *spec.subcommands.values()) if spec.subcommands else (spec,))
-        ]
+        named = [part for spec in specs for part in ((spec, *spec.parts) if spec.subcommands else (spec,))]
         rows = [
             (code(spec.name.replace("|", " ").upper()), spec.summary or "A container of subcommands.", spec.since)
             for spec in sorted(named, key=lambda spec: spec.name)
@@ -137,10 +136,25 @@ class PulsardsCommands(SphinxDirective):
         return section
 
 
+class PulsardsAbsent(SphinxDirective):
+    """``pulsards-absent``"""
+
+    def run(self) -> list[nodes.Node]:
+        import store_pulsards.engine.commands  # noqa: F401 - fills the table
+        from store_pulsards.engine.table import refused
+
+        reasons: dict[str, list[str]] = {}
+        for spec in refused():
+            reasons.setdefault(spec.absent, []).append(spec.name.replace("|", " ").upper())
+        rows = [(reason, code(", ".join(sorted(names)))) for reason, names in sorted(reasons.items())]
+        return [table(("What is not there", "Commands that are refused"), rows)]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("parameters", Parameters)
     app.add_directive("capabilities", Capabilities)
     app.add_directive("pulsards-options", PulsardsOptions)
     app.add_directive("pulsards-commands", PulsardsCommands)
+    app.add_directive("pulsards-absent", PulsardsAbsent)
     return {"version": "1", "parallel_read_safe": True}

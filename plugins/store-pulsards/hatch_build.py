@@ -22,9 +22,13 @@ VARIABLE = "STORE_PULSARDS_COMPILE"
 REQUIREMENTS = ["mypy>=2.1", "setuptools>=65.5"]
 PACKAGE = "store_pulsards"
 OUTSIDE_THE_ENGINE = ("batch.py", "encoder.py", "native.py", "protocol.py", "session.py")
-ADMINISTRATION = ("clients", "connection", "help", "info", "introspection", "objects", "pubsub", "server")
+ADMINISTRATION = (
+    *("absent", "acl", "clients", "connection", "help", "info", "introspection", "modules", "objects", "pubsub"),
+    *("scripting", "server"),
+)
 INTERPRETED = {
     "engine/errors.py",
+    "engine/refusals.py",
     "engine/members.py",
     "engine/replies.py",
     "engine/volatile_hash.py",

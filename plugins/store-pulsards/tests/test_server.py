@@ -414,22 +414,26 @@ async def test_one_end_of_a_socketpair_can_be_served() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the system has no such options")
-@pytest.mark.parametrize("seconds", [90, 0])
-def test_a_client_is_probed_when_it_is_silent(start_server: Callable[..., Any], seconds: int) -> None:
-    server = start_server(keepalive=seconds)
-    server.connect().ask(PING, PONG)
+def test_a_client_is_probed_when_it_is_silent_as_configured_when_it_came(start_server: Callable[..., Any]) -> None:
+    server = start_server(keepalive=90)
 
-    def probes() -> tuple[int, list[int]]:
-        (connection,) = server.server._connections
-        sock = connection._transport.get_extra_info("socket")
+    def probes() -> list[list[int]]:
+        socks = [each._transport.get_extra_info("socket") for each in server.server._connections]
         options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), [
-            sock.getsockopt(socket.IPPROTO_TCP, option) for option in options
-        ]
+        return sorted(
+            [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            else []
+            for sock in socks
+        )
 
-    wanted, times = server.call(probes)
-    assert bool(wanted) == bool(seconds)
-    assert not seconds or times == [90, 30, 3]
+    first = server.connect()
+    first.ask(pack(b"CONFIG", b"SET", b"tcp-keepalive", b"0"), b"+OK\r\n")
+    assert server.call(probes) == [[90, 30, 3]]
+    second = server.connect()
+    second.ask(pack(b"CONFIG", b"SET", b"tcp-keepalive", b"60"), b"+OK\r\n")
+    server.connect().ask(PING, PONG)
+    assert server.call(probes) == [[], [60, 20, 3], [90, 30, 3]]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])

@@ -22,6 +22,7 @@ from store_pulsards.batch import run
 from store_pulsards.encoder import ENCODERS
 from store_pulsards.engine.replies import Reply
 from store_pulsards.protocol import UNANSWERED, Request, RequestParser, protocol_error
+from store_pulsards.session import Buffers
 
 if TYPE_CHECKING:
     from store_pulsards.server import Server
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         "_ready",
         "_resuming",
         "_server",
+        "_traffic",
         "_transport",
         "_trusted",
         "closed",
@@ -75,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._trusted = trusted
         self._engine = server.engine
         self._observation = server.engine.observation
+        self._traffic = server.engine.traffic
         self._out: list[bytes] = []
         self._batch: list[Request] = []  # parsed, but not yet its turn
         self._chunks: deque[bytes] = deque()  # not yet parsed
@@ -100,6 +103,7 @@ class Connection(asyncio.Protocol):
         self.session = self._engine.session(self._push, address=address, local_address=local, trusted=self._trusted)
         self.session.deliver = self._deliver
         self.session.hang_up = self._hang_up
+        self.session.measure = self._measure
         self._parser = RequestParser(
             max_bulk=server.limits.bulk, max_buffer=server.limits.query, restricted=not self.session.authenticated
         )
@@ -107,6 +111,7 @@ class Connection(asyncio.Protocol):
         refusal = server.admit(self, local=not isinstance(peer, tuple) or _is_loopback(peer[0]))
         if refusal is not None:
             log.info("refused a client at %s", self.session.address)
+            self._traffic.refused += 1
             self._out.append(refusal)
             self.close()
             return
@@ -116,6 +121,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         session, server = self.session, self._server
         session.last_active = began = server.clock()
+        self._traffic.received += len(data)
         if self._ready and session.blocked is None and not session.gate:
             parser = self._parser
             requests = parser.feed(data)
@@ -230,6 +236,7 @@ class Connection(asyncio.Protocol):
         self._postponed += len(data)
         if self._postponed > self._server.limits.query:
             log.warning("client at %s sent too much while it had to wait: dropped", self.session.address)
+            self._traffic.dropped_for_input += 1
             self.abort()
 
     def _resume_soon(self) -> None:
@@ -289,6 +296,19 @@ class Connection(asyncio.Protocol):
     def _hang_up(self) -> None:
         self.abort()
 
+    def _measure(self) -> Buffers:
+        found, parser, transport = Buffers(), self._parser, self._transport
+        sock = transport.get_extra_info("socket")
+        found.fd = -1 if sock is None else sock.fileno()
+        found.arguments = parser.arguments
+        found.query = parser.buffered - parser.arguments + self._postponed
+        found.query += sum(len(arg) for request in self._batch for arg in request)
+        unsent = transport.get_write_buffer_size()
+        found.output = unsent + sum(map(len, self._out))
+        found.replies = len(self._out)
+        found.events = ("" if self._paused else "r") + ("w" if unsent else "")
+        return found
+
     # Output
 
     def _emit(self, data: bytes) -> None:
@@ -300,8 +320,9 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what messages and late replies have come together, unless the subscriber is too slow for them."""
         self._flush()
-        if self._paused and self.session.hears and self._too_slow():
+        if self.session.hears and self._too_slow():
             log.warning("subscriber at %s does not read its messages: dropped", self.session.address)
+            self._traffic.dropped_for_output += 1
             self.abort()
 
     def _flush(self) -> None:
@@ -310,6 +331,7 @@ class Connection(asyncio.Protocol):
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
             if data:
+                self._traffic.sent += len(data)
                 self._transport.write(data)
 
     def _overflows(self) -> bool:
@@ -328,6 +350,11 @@ class Connection(asyncio.Protocol):
         now = self._server.loop.time()
         self._over_since = self._over_since or now
         return now - self._over_since > limits.subscriber_lag_seconds
+
+    def relimit(self) -> None:
+        """The server's limits have changed."""
+        limits = self._server.limits
+        self._parser.limit(limits.bulk, limits.query)
 
     # The end
 

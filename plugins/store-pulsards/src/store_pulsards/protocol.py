@@ -183,10 +183,20 @@ class RequestParser:
         self._missing = 0  # arguments of it still to come
         self._length = _UNKNOWN
 
+    def limit(self, max_bulk: int, max_buffer: int) -> None:
+        """Let other limits hold from now on."""
+        self._max_bulk = max_bulk
+        self._max_buffer = max_buffer
+
     @property
     def buffered(self) -> int:
         """Bytes held for a request that is not complete."""
         return len(self._buffer) + self._size
+
+    @property
+    def arguments(self) -> int:
+        """Those of them that are arguments already."""
+        return self._size
 
     def feed(self, data: bytes) -> list[Request]:
         """Take a chunk; return the requests that are complete now, in order."""

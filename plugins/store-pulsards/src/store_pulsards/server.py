@@ -11,14 +11,17 @@ import asyncio
 import contextlib
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection, show_address
 from store_pulsards.encoder import encode
+from store_pulsards.engine.config import OUTPUT_LIMIT, PROTECTED_MODE
 from store_pulsards.listening import bind_tcp, bind_unix, keep_alive
+from store_pulsards.migration import exchange
 from store_pulsards.protocol import MAX_BUFFER, MAX_BULK
 from store_pulsards.sweeper import Sweeper
 
@@ -27,6 +30,13 @@ if TYPE_CHECKING:
     from store_pulsards.engine.replies import Reply
 
 FAREWELL: Final = 1.0  # seconds that a closing server gives its clients to take their last replies
+# Of the limits, those that are parameters of CONFIG by themselves.
+LIMITS: Final = {
+    b"client-query-buffer-limit": "query",
+    b"maxclients": "clients",
+    b"proto-max-bulk-len": "bulk",
+    b"timeout": "idle",
+}
 _UNIX: Final = getattr(socket, "AF_UNIX", None)  # Windows has none
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - a client's own address is not told by such a listener's
 ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
@@ -51,8 +61,8 @@ class Limits:
     bulk: int = MAX_BULK
     query: int = MAX_BUFFER
     output: int = 64 * 1024 * 1024
-    subscriber_output: int = 32 * 1024 * 1024
-    subscriber_lag: int = 8 * 1024 * 1024
+    subscriber_output: float = 32 * 1024 * 1024
+    subscriber_lag: float = 8 * 1024 * 1024
     subscriber_lag_seconds: float = 60
 
 
@@ -98,6 +108,7 @@ class Server:
         self._own_sweeper = sweeper is None
         self._idle_check: asyncio.TimerHandle | None = None
         self._encoded: tuple[Reply, int, bytes] = (None, 0, b"")
+        engine.exchange = exchange
         engine.observe_chunks()
 
     @property
@@ -115,6 +126,33 @@ class Server:
         tell(b"protected-mode", b"yes" if self.protected else b"no")
         tell(b"tcp-backlog", self._backlog)
         tell(b"timeout", int(limits.idle))
+        tell(b"client-query-buffer-limit", limits.query)
+        lag = int(limits.subscriber_lag), int(limits.subscriber_lag_seconds)
+        self.engine.config.output_limits[b"pubsub"] = (int(limits.subscriber_output), *lag)
+
+    def _reconfigure(self, name: bytes) -> None:
+        """CONFIG SET has changed something that servers do: let it hold from now on."""
+        config, limits = self.engine.config, self.limits
+        if name == b"tcp-keepalive":
+            self.keepalive = config.number(name)
+            for sock in self._bound:  # who is connected already keeps what held before, as in Redis
+                keep_alive(sock, self.keepalive)
+        elif name == PROTECTED_MODE:
+            self.protected = config.switch(name)
+        elif name == OUTPUT_LIMIT:
+            hard, soft, seconds = config.output_limits[b"pubsub"]
+            self.limits = replace(
+                limits,
+                subscriber_output=hard or inf,
+                subscriber_lag=soft or inf,
+                subscriber_lag_seconds=seconds,
+            )
+        else:
+            self.limits = replace(limits, **{LIMITS[name]: config.number(name)})
+        for connection in self._connections:
+            connection.relimit()
+        if name == b"timeout":
+            self._watch_idle()
 
     # Where clients come from
 
@@ -166,6 +204,8 @@ class Server:
             raise
         self._listeners += begun
         self._tell_limits()
+        if self._reconfigure not in self.engine.config.watch_servers:
+            self.engine.config.watch_servers.append(self._reconfigure)
 
     async def serve_socket(self, sock: socket.socket) -> None:
         """Serve a socket that is connected already, one end of a ``socketpair``; returns when it is attached.
@@ -187,6 +227,14 @@ class Server:
         if self.limits.idle and self._idle_check is None:
             self._idle_check = self.loop.call_later(self.limits.idle, self._drop_idle)
         return None
+
+    def _watch_idle(self) -> None:
+        """Look for idle clients by the timeout that holds now."""
+        if self._idle_check is not None:
+            self._idle_check.cancel()
+            self._idle_check = None
+        if self.limits.idle:
+            self._drop_idle()
 
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -233,6 +281,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening, let the clients go, and wait until all of it is gone."""
+        self._unwatch()
         self._stop_timers()
         listeners, self._listeners = self._listeners, []
         await self._stop_accepting(listeners)
@@ -254,6 +303,7 @@ class Server:
 
     def abandon(self) -> None:
         """Let everything go at once, waiting for nothing: the event loop has ended."""
+        self._unwatch()
         self._stop_timers()
         self._listeners.clear()
         bound, self._bound = self._bound, []
@@ -262,6 +312,11 @@ class Server:
         self._unlink_sockets()
         for connection in tuple(self._connections):
             connection.abandon()
+
+    def _unwatch(self) -> None:
+        """CONFIG SET has nothing to tell here any more."""
+        with contextlib.suppress(ValueError):  # it never listened, or was closed before
+            self.engine.config.watch_servers.remove(self._reconfigure)
 
     def _stop_timers(self) -> None:
         if self._own_sweeper:

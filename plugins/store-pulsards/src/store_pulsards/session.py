@@ -39,6 +39,20 @@ class Queued:
         self.failed = False
 
 
+class Buffers:
+    """What a client's connection holds, in bytes, and what its event loop waits for; there is none without a socket."""
+
+    __slots__ = ("arguments", "events", "fd", "output", "query", "replies")
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self.query = 0  # not yet understood, or not yet its turn
+        self.arguments = 0  # of a request that is not complete
+        self.output = 0  # not yet taken by the client
+        self.replies = 0  # not yet written
+        self.events = ""  # r: to read, w: to write
+
+
 def drop(_: Reply) -> None:
     """Where replies and pushes go when nobody listens."""
 
@@ -51,8 +65,9 @@ class Session:
     """One client.
 
     The shell sets ``push`` (a message that nobody asked for), ``deliver`` (the reply of a command that had
-    blocked) and ``hang_up`` (this client was killed). After each command it looks at ``blocked`` (further requests
-    wait; its ``deadline``, when not None, is when to call ``Engine.unblock``) and ``closing`` (flush, then close).
+    blocked), ``hang_up`` (this client was killed) and ``measure`` (what its connection holds). After each command it
+    looks at ``blocked`` (further requests wait; its ``deadline``, when not None, is when to call ``Engine.unblock``)
+    and ``closing`` (flush, then close).
     """
 
     __slots__ = (
@@ -74,6 +89,7 @@ class Session:
         "lib_version",
         "limited",
         "local_address",
+        "measure",
         "monitoring",
         "mute",
         "name",
@@ -84,6 +100,7 @@ class Session:
         "paused",
         "push",
         "queued",
+        "readonly",
         "resp",
         "shard_channels",
         "spoiled",
@@ -116,6 +133,7 @@ class Session:
         self.push = push
         self.deliver: Callable[[Reply], None] = drop
         self.hang_up: Callable[[], None] = stay
+        self.measure: Callable[[], Buffers] = Buffers
         self.resp = 2
         self.name = b""
         self.lib_name = b""
@@ -133,6 +151,7 @@ class Session:
         self.paused = False
         self.no_evict = False
         self.no_touch = False
+        self.readonly = False  # READONLY, which changes nothing without a cluster
         self.monitoring = False
         self.capabilities = b""  # CLIENT CAPA
         self.observed = False
@@ -146,6 +165,7 @@ class Session:
         """The client has gone for good, and nothing will run for it: free it at once, without the garbage collector."""
         self.push = self.deliver = drop
         self.hang_up = stay
+        self.measure = Buffers
         del self.context
 
     @property

@@ -19,6 +19,7 @@ from store_pulsards.embedded import TURN_AFTER, EmbeddedLink, Turns, packed_argu
 from store_pulsards.engine.config import POLICIES, memory_size
 from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import BLOCKED, ErrorReply
+from store_pulsards.migration import exchange
 from store_pulsards.native import PLAIN, PLAIN_DECODED, native
 from store_pulsards.server import Limits, Server
 from store_pulsards.serving import Place, Ports, StoreServer, places
@@ -133,6 +134,7 @@ class EmbeddedStore(PulsardsStore):
     def __init__(self, dsn: DSN, params: Params) -> None:
         super().__init__(dsn, params)
         self.engine = Engine()
+        self.engine.exchange = exchange
         self.engine.config.set(
             [(name.replace("_", "-").encode(), params[name].encode()) for name in ("maxmemory", "maxmemory_policy")]
         )

@@ -52,14 +52,14 @@ def test_counted_keys_are_not_more_than_there_are_arguments() -> None:
 
 def test_every_command_tells_what_it_does(engine: Engine) -> None:
     for spec in table.every():
-        for each in (spec, *spec.subcommands.values()):
+        for each in (spec, *spec.parts):
             assert each.summary, each.name
             assert len(each.keys) == len(each.access), each.name
 
 
 def test_every_handler_takes_what_its_arity_lets_through() -> None:
     for spec in table.every():
-        for each in (spec, *spec.subcommands.values()):
+        for each in (spec, *spec.parts):
             if each.handler is not None and not each.subcommands:
                 signature = inspect.signature(each.handler)
                 least = abs(each.arity) - each.words

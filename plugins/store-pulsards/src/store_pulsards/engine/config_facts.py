@@ -1,7 +1,7 @@
 """Parameters of Valkey that nothing here depends on, with the values that describe this engine.
 
 Most belong to what it does not have (replication, cluster, TLS of its own, persistence, memory of an allocator): their
-value is Valkey's default. Clients and tools may ask for them; setting one is refused.
+value is Valkey's default. Clients and tools may ask for them; which may be set is in ``config_kinds.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Final
 _TEXT: Final = """\
 acl-pubsub-default=resetchannels
 aclfile=
-acllog-max-len=128
 active-defrag-cycle-max=25
 active-defrag-cycle-min=1
 active-defrag-cycle-us=500
@@ -41,8 +40,6 @@ bind-source-addr=
 bio-cpulist=
 bio_cpulist=
 busy-reply-threshold=5000
-client-output-buffer-limit=normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60
-client-query-buffer-limit=1073741824
 cluster-allow-pubsubshard-when-down=yes
 cluster-allow-reads-when-down=no
 cluster-allow-replica-migration=yes
@@ -82,21 +79,17 @@ dual-channel-replication-enabled=no
 enable-module-command=no
 enable-protected-configs=no
 extended-redis-compatibility=no
-hash-max-ziplist-entries=512
-hash-max-ziplist-value=64
 hide-user-data-from-log=yes
 hz=10
 import-mode=no
 io-threads=1
 jemalloc-bg-thread=yes
-latency-tracking-info-percentiles=50 99 99.9
 lazyfree-lazy-eviction=yes
 lazyfree-lazy-expire=yes
 lazyfree-lazy-server-del=yes
 lazyfree-lazy-user-del=yes
 lazyfree-lazy-user-flush=yes
 list-compress-depth=0
-list-max-ziplist-size=-2
 log-format=legacy
 log-timestamp-format=legacy
 logfile=
@@ -121,7 +114,6 @@ primaryauth=
 primaryuser=
 proc-title-template={title} {listen-addr} {server-mode}
 propagation-error-behavior=ignore
-protected-mode=yes
 rdb-del-sync-files=no
 rdb-save-incremental-fsync=yes
 rdb-version-check=strict
@@ -196,11 +188,8 @@ tls-replication=no
 tls-session-cache-size=20480
 tls-session-cache-timeout=300
 tls-session-caching=yes
-tracking-table-max-keys=1000000
 unixsocketgroup=
 unixsocketperm=0
-zset-max-ziplist-entries=128
-zset-max-ziplist-value=64
 bind=
 dir=
 enable-debug-command=yes

@@ -13,10 +13,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from os import urandom
-from typing import Final
+from typing import Final, TypeAlias
 
 import store_pulsards.engine.commands  # noqa: F401  (fills the table)
 from store_pulsards.engine import blocking, errors, table
+from store_pulsards.engine.acl_log import AclLog
 from store_pulsards.engine.blocking import Blocked
 from store_pulsards.engine.config import EVENT_CLASS, Config
 from store_pulsards.engine.context import Context
@@ -28,6 +29,7 @@ from store_pulsards.engine.replies import BLOCKED, NO_REPLY, QUEUED, ErrorReply,
 from store_pulsards.engine.scan import Scans
 from store_pulsards.engine.table import COMMANDS, NO_AUTH, NO_MULTI, CommandSpec
 from store_pulsards.engine.tracking import Tracked, Tracking
+from store_pulsards.engine.traffic import Traffic
 from store_pulsards.session import LIMITED, MUTED, OBSERVED, PAUSED, SUBSCRIBER, TRACKED, UNAUTHENTICATED, Session, drop
 
 MOST_CODES: Final = 128  # a client may make codes up (DEBUG ERROR)
@@ -43,6 +45,10 @@ THRESHOLDS: Final = {
     b"large-request": b"commandlog-request-larger-than",
     b"large-reply": b"commandlog-reply-larger-than",
 }
+
+
+# Host, port, seconds, requests: what each was answered (None: no error), and what went wrong at last, if anything.
+Exchange: TypeAlias = Callable[[str, int, float, Sequence[Sequence[bytes]]], tuple[list[str | None], str]]
 
 
 class Engine:
@@ -78,11 +84,14 @@ class Engine:
         self.failed = 0
         self.active_expiry = True  # DEBUG SET-ACTIVE-EXPIRE
         self.shut_down: Callable[[], None] | None = None  # set by a server process that SHUTDOWN may end
+        self.exchange: Exchange | None = None  # set by the shell: how MIGRATE reaches another server
         self.run_id = urandom(20).hex()
+        self.acl_log = AclLog()
         self.errors: dict[str, int] = {}  # how often each code was answered
         self.replication_id = ""
         self.change_replication_id()
         self.tracking = Tracking(self.sessions)
+        self.traffic = Traffic()
         self._last_session = 0
 
     def session(
@@ -152,6 +161,8 @@ class Engine:
             log.limit = config.number(b"commandlog-%b-max-len" % kind)
             log.trim()
         observation.refresh()
+        self.tracking.limit = config.number(b"tracking-table-max-keys")
+        self.tracking.shorten()
         needed = observation.needed
         for session in self.sessions.values():
             session.observed = needed
@@ -280,6 +291,7 @@ class Engine:
 
     def tend(self, seconds: float = 0.001) -> bool:
         """Do what no command is to wait for: expiry, growth, freeing; whether some is left."""
+        self.traffic.sample(self.keyspace.clock(), self.executed)
         more = self.expire_some(seconds)
         if self.memory.on:
             more = self.memory.tend(seconds) or more
@@ -363,6 +375,7 @@ class Engine:
 
     def _check(self, session: Session, spec: CommandSpec | None, args: Sequence[bytes]) -> CommandSpec:
         """The command or subcommand, when this client may run it now."""
+        session.command = spec
         if session.gate & UNAUTHENTICATED and (spec is None or NO_AUTH not in spec.flags):
             raise errors.no_auth()
         if spec is None:
@@ -370,8 +383,9 @@ class Engine:
         if spec.subcommands and len(args) > 1:
             subcommand = spec.subcommands.get(args[1].upper())
             if subcommand is None:
+                session.command = None
                 raise errors.unknown_subcommand(spec.name, args[1])
-            spec = subcommand
+            spec = session.command = subcommand
         if not spec.accepts(len(args)):
             raise errors.wrong_arity(spec.name)
         if session.queued is not None and NO_MULTI in spec.flags:

@@ -1,4 +1,4 @@
-"""Every error text, word for word those of Valkey 9; no other file of the engine spells one.
+"""Every error text, word for word those of Valkey 9; beside ``refusals.py``, no other file of the engine spells one.
 
 Each name is a function that makes the error, to be raised or returned: an exception that is raised twice would keep
 what the first one had seen.
@@ -160,6 +160,9 @@ def client_database(last: int) -> ErrorReply:
 
 # Configuration and introspection
 
+_OUTPUT_LIMIT: Final = b"client-output-buffer-limit"
+_PERCENTILES: Final = b"latency-tracking-info-percentiles"
+
 
 def config_unknown(name: bytes) -> ErrorReply:
     return ErrorReply(f"ERR Unknown option or number of arguments for CONFIG SET - '{show(name)}'")
@@ -185,6 +188,26 @@ def config_not_a_switch(name: bytes) -> ErrorReply:
     return config_failed(name, "argument must be 'yes' or 'no'")
 
 
+def output_limit_words() -> ErrorReply:
+    return config_failed(_OUTPUT_LIMIT, "Wrong number of arguments in buffer limit configuration.")
+
+
+def output_limit_class() -> ErrorReply:
+    return config_failed(_OUTPUT_LIMIT, "Invalid client class specified in buffer limit configuration.")
+
+
+def output_limit_numbers() -> ErrorReply:
+    return config_failed(_OUTPUT_LIMIT, "Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+
+
+def invalid_percentiles() -> ErrorReply:
+    return config_failed(_PERCENTILES, "Invalid latency-tracking-info-percentiles parameters")
+
+
+def percentiles_out_of_range() -> ErrorReply:
+    return config_failed(_PERCENTILES, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+
+
 monitor_in_transaction: Final = _fixed("ERR MONITOR isn't allowed for DENY BLOCKING client")
 log_count: Final = _fixed("ERR count should be greater than or equal to -1")
 log_type: Final = _fixed("ERR type should be one of the following: slow, large-request, large-reply")
@@ -202,8 +225,21 @@ debug_protocol: Final = _fixed(
     "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
 invalid_primary_port: Final = _fixed("ERR Invalid master port")
-no_replication: Final = _fixed("ERR REPLICAOF not allowed: pulsards has no replication")
+no_failover_in_progress: Final = _fixed("ERR No failover in progress.")
+no_replicas: Final = _fixed("ERR FAILOVER requires connected replicas.")
+failover_timeout: Final = _fixed("ERR FAILOVER timeout must be greater than 0")
+
+
+def not_allowed(command: str, reason: str) -> ErrorReply:
+    """A command that belongs to what this engine does not have."""
+    return ErrorReply(f"ERR {command} not allowed: {reason}")
+
+
 no_cluster: Final = _fixed("ERR This instance has cluster support disabled")
+module_not_allowed: Final = _fixed(
+    'ERR MODULE command not allowed. If the enable-module-command option is set to "local", you can run it from a '
+    "local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+)
 function_flush_mode: Final = _fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 no_shutdown: Final = _fixed("ERR No shutdown in progress.")
 debug_not_allowed: Final = _fixed(

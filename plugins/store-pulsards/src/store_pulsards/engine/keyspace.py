@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from store_pulsards.engine.deadlines import Deadlines
 from store_pulsards.engine.disposal import Disposal, is_large
+from store_pulsards.engine.encodings import Limits
 from store_pulsards.engine.shards import LARGE, Shards
 from store_pulsards.engine.volatile_hash import NEVER, FieldSchedule, VolatileHash
 
@@ -41,7 +42,7 @@ class ValueType:
 
     name: bytes
     copy: Callable[[Value], Value]
-    encoding: Callable[[Value], bytes]
+    encoding: Callable[[Value, Limits], bytes]
     elements: Callable[[Value], Iterable[Any]]  # for MEMORY USAGE
 
 

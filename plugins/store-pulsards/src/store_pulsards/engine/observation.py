@@ -19,7 +19,7 @@ from store_pulsards.encoder import encode
 from store_pulsards.engine.commandlog import CommandLog
 from store_pulsards.engine.latency import Distribution, Spikes
 from store_pulsards.engine.replies import BLOCKED, ErrorReply, Reply, Status
-from store_pulsards.engine.table import ADMIN, FAST, SKIP_COMMANDLOG, CommandSpec, resolve
+from store_pulsards.engine.table import ADMIN, FAST, READONLY, SKIP_COMMANDLOG, CommandSpec, find_keys, resolve
 from store_pulsards.session import Session
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SLOW_BY_DEFAULT: Final = 10_000  # microseconds
 COARSE: Final = 1_000  # microseconds; to find faster commands, each one is timed
 TIMED: Final = 1_000  # commands that are timed one by one after a slow pipeline
 REDACTED: Final = b"(redacted)"
+_AUTH: Final = {b"AUTH": (1,), b"AUTH2": (1, 2)}  # of MIGRATE: how many words behind it are secret
 SECRETS: Final = frozenset({b"requirepass", b"masterauth", b"primaryauth", b"tls-key-file-pass"})
 
 _ESCAPED: Final = {
@@ -46,8 +47,10 @@ class Observation:
         "distributions",
         "engine",
         "events",
+        "hits",
         "large_replies",
         "large_requests",
+        "misses",
         "monitors",
         "per_chunk",
         "slow",
@@ -62,8 +65,15 @@ class Observation:
         self.large_replies = CommandLog()
         self.events: dict[bytes, Spikes] = {}
         self.distributions: dict[str, Distribution] = {}
+        self.hits = 0  # keys that commands looked for and found, while ``latency-tracking`` is on
+        self.misses = 0
         self.per_chunk = False  # there is a server that times chunks
         self.slow_chunk = inf  # seconds from which on it tells of one
+
+    def reset_statistics(self) -> None:
+        """Begin to count anew (CONFIG RESETSTAT)."""
+        self.distributions.clear()
+        self.hits = self.misses = 0
 
     @property
     def needed(self) -> bool:
@@ -110,6 +120,8 @@ class Observation:
             self._log(session, redacted(spec, args), reply, seconds)
         if config.switch(b"latency-tracking"):
             self._distribution(spec).add(seconds, failed=isinstance(reply, ErrorReply))
+            if READONLY in spec.flags and spec.keys:
+                self._count_keys(session, spec, args)
         threshold = config.number(b"latency-monitor-threshold")
         if threshold and seconds * 1000 >= threshold:
             event = b"fast-command" if FAST in spec.flags else b"command"
@@ -139,6 +151,15 @@ class Observation:
             now = int(self.engine.keyspace.clock())
             self.slow.offer(session, redacted(spec, first), int(seconds * 1_000_000), now)
 
+    def _count_keys(self, session: Session, spec: CommandSpec, args: Sequence[bytes]) -> None:
+        """A command has read keys: count those that were there, and those that were not."""
+        db = session.context.db
+        for position in find_keys(spec, args):
+            if db.get(args[position]) is None:
+                self.misses += 1
+            else:
+                self.hits += 1
+
     def _distribution(self, spec: CommandSpec) -> Distribution:
         found = self.distributions.get(spec.name)
         if found is None:
@@ -167,6 +188,9 @@ def redacted(spec: CommandSpec, args: Sequence[bytes]) -> Sequence[bytes]:
         return [args[0], *[REDACTED for _ in args[1:]]]
     if spec.name == "config|set":
         return [REDACTED if index > 2 and args[index - 1].lower() in SECRETS else arg for index, arg in enumerate(args)]
+    if spec.name == "migrate":
+        hidden = {index + step for index, arg in enumerate(args) if arg.upper() in _AUTH for step in _AUTH[arg.upper()]}
+        return [REDACTED if index in hidden and index > 6 else arg for index, arg in enumerate(args)]
     if spec.name == "hello":
         hidden = {index + step for index, arg in enumerate(args) if arg.upper() == b"AUTH" for step in (1, 2)}
         return [REDACTED if index in hidden else arg for index, arg in enumerate(args)]

@@ -42,6 +42,7 @@ class Flag(IntFlag):
     NO_MULTI = auto()
     ALLOW_BUSY = auto()
     NO_ASYNC_LOADING = auto()
+    ASKING = auto()
 
 
 NO_FLAGS: Final = Flag(0)
@@ -60,13 +61,15 @@ NO_AUTH: Final = Flag.NO_AUTH
 NO_MULTI: Final = Flag.NO_MULTI
 ALLOW_BUSY: Final = Flag.ALLOW_BUSY
 NO_ASYNC_LOADING: Final = Flag.NO_ASYNC_LOADING
+ASKING: Final = Flag.ASKING
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Where some keys of a command stand: one key specification, in the terms of COMMAND's reply.
 
-    The search begins at argument ``first`` (or after ``keyword``, looked for from ``first`` on). A ``range`` ends at
+    The search begins at argument ``first`` (or after ``keyword``, looked for from ``first`` on; backwards from the end
+    where it is negative). A ``range`` ends at
     ``last`` (relative to the beginning; negative: from the end of the command); a ``numkeys`` specification has the
     count at the beginning, and the keys ``skip`` arguments later. An ``unknown`` one cannot be told from the arguments.
     """
@@ -98,12 +101,17 @@ class Keys:
             end = start + (len(args) - start) // self.limit - 1
         return range(start, min(end, len(args) - 1) + 1, self.step)
 
+    def makes_sense(self, args: Sequence[bytes]) -> bool:
+        """Whether there is a key where one has to be; a keyword may be left out."""
+        return self.not_key or bool(self.positions(args)) or (bool(self.keyword) and self._start(args) is None)
+
     def _start(self, args: Sequence[bytes]) -> int | None:
         if self.unknown:
             return None
         if not self.keyword:
             return self.first
-        for index in range(self.first, len(args)):
+        places = range(self.first, len(args)) if self.first > 0 else range(len(args) + self.first, 0, -1)
+        for index in places:
             if args[index].upper() == self.keyword:
                 return index + 1
         return None
@@ -127,6 +135,7 @@ class CommandSpec:
     """One command, or subcommand, as data."""
 
     __slots__ = (
+        "absent",
         "access",
         "acl",
         "arity",
@@ -158,8 +167,10 @@ class CommandSpec:
         access: tuple[str, ...],
         tips: tuple[str, ...],
         acl: tuple[str, ...],
+        absent: str = "",
     ) -> None:
         self.name = name
+        self.absent = absent
         self.arity = arity
         self.flags = flags
         self.keys = keys
@@ -184,6 +195,11 @@ class CommandSpec:
         """Add a subcommand; from now on no number of arguments goes the fast way, as the second has to be looked at."""
         self.subcommands[subcommand.name.partition("|")[2].encode().upper()] = subcommand
         self.least, self.most = maxsize, 0
+
+    @property
+    def parts(self) -> list[CommandSpec]:
+        """The subcommands that do something."""
+        return [each for each in self.subcommands.values() if not each.absent]
 
     @property
     def movable(self) -> bool:
@@ -230,6 +246,7 @@ class Family:
         since: str = "1.0.0",
         tips: tuple[str, ...] = (),
         acl: tuple[str, ...] | None = None,
+        absent: str = "",
     ) -> Callable[[Handler], Handler]:
         """Register a handler.
 
@@ -242,11 +259,13 @@ class Family:
             since: First version of Redis or Valkey that had it.
             tips: Of COMMAND's reply.
             acl: ACL categories beyond those that flags tell; by default, those of the group.
+            absent: What of Redis the command belongs to that this engine does not have: the handler only refuses, in
+                Redis's own words where it has some, and COMMAND does not list it.
         """
 
         def register(handler: Handler) -> Handler:
-            summary = (handler.__doc__ or _compiled_summary(handler)).partition("\n")[0]
-            self._add(name, arity, flags, keys, handler, access, since, summary, tips, acl)
+            summary = "" if absent else (handler.__doc__ or _compiled_summary(handler)).partition("\n")[0]
+            self._add(name, arity, flags, keys, handler, access, since, summary, tips, acl, absent)
             return handler
 
         return register
@@ -274,6 +293,7 @@ class Family:
         summary: str,
         tips: tuple[str, ...],
         acl: tuple[str, ...] | None,
+        absent: str = "",
     ) -> None:
         specs = (keys,) if isinstance(keys, Keys) else keys
         usual = "RO access" if READONLY in flags else "RW update"
@@ -291,6 +311,7 @@ class Family:
             access=uses,
             tips=tips,
             acl=_acl(flags, _ACL_OF_GROUP.get(self.group, ()) if acl is None else acl),
+            absent=absent,
         )
         container, _, subcommand = name.partition("|")
         if subcommand:
@@ -346,8 +367,14 @@ def resolve(args: Sequence[bytes]) -> CommandSpec | None:
 
 
 def every() -> list[CommandSpec]:
-    """Each command once, in the order of registration."""
-    return [spec for name, spec in COMMANDS.items() if name.isupper()]
+    """Each command that does something once, in the order of registration."""
+    return [spec for name, spec in COMMANDS.items() if name.isupper() and not spec.absent]
+
+
+def refused() -> list[CommandSpec]:
+    """The commands and subcommands that are known, and only refused."""
+    specs = [spec for name, spec in COMMANDS.items() if name.isupper()]
+    return [each for spec in specs for each in (spec, *spec.subcommands.values()) if each.absent]
 
 
 def find_keys(spec: CommandSpec, args: Sequence[bytes]) -> list[int]:
@@ -355,6 +382,11 @@ def find_keys(spec: CommandSpec, args: Sequence[bytes]) -> list[int]:
     if spec.name in _OWN_WAY:
         return _OWN_WAY[spec.name](args)
     return [index for keys in spec.keys if not keys.not_key for index in keys.positions(args)]
+
+
+def finds_all(spec: CommandSpec, args: Sequence[bytes]) -> bool:
+    """Whether every specification of keys fits these arguments."""
+    return spec.name in _OWN_WAY or all(keys.makes_sense(args) for keys in spec.keys)
 
 
 def _sort_keys(args: Sequence[bytes]) -> list[int]:
@@ -367,6 +399,17 @@ def _sort_keys(args: Sequence[bytes]) -> list[int]:
             found[1:] = [index + 1]
         index += {b"LIMIT": 3, b"STORE": 2, b"GET": 2, b"BY": 2}.get(option, 1)
     return found
+
+
+def _migrate_keys(args: Sequence[bytes]) -> list[int]:
+    """The key, or those behind KEYS, which is no password; both at once make no sense."""
+    index = 6
+    while index < len(args):
+        option = args[index].upper()
+        if option == b"KEYS":
+            return [] if args[3] else list(range(index + 1, len(args)))
+        index += {b"AUTH": 2, b"AUTH2": 3}.get(option, 1)
+    return [3]
 
 
 def _georadius_keys(args: Sequence[bytes]) -> list[int]:
@@ -384,6 +427,7 @@ def _georadius_keys(args: Sequence[bytes]) -> list[int]:
 _OWN_WAY: Final[dict[str, Callable[[Sequence[bytes]], list[int]]]] = {
     "georadius": _georadius_keys,
     "georadiusbymember": _georadius_keys,
+    "migrate": _migrate_keys,
     "sort": _sort_keys,
     "sort_ro": lambda args: _sort_keys(args)[:1],
 }

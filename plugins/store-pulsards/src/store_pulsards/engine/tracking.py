@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from store_pulsards.session import Session
 
 CHANNEL: Final = b"__redis__:invalidate"  # where a client that speaks RESP2 hears of it
-MOST_KEYS: Final = 1_000_000  # tracking-table-max-keys
+MOST_KEYS: Final = 1_000_000  # tracking-table-max-keys, unless it is set
 
 
 class Tracked:
@@ -49,12 +49,13 @@ class Tracked:
 class Tracking:
     """The tracking clients of one engine, and what they have read."""
 
-    __slots__ = ("clients", "keys", "running", "sessions")
+    __slots__ = ("clients", "keys", "limit", "running", "sessions")
 
     def __init__(self, sessions: dict[int, Session]) -> None:
         self.sessions = sessions
         self.clients: dict[Session, Tracked] = {}
         self.keys: dict[bytes, set[int]] = {}  # ids, which outlive a client at no cost
+        self.limit = MOST_KEYS  # keys that are remembered; 0 for any number
         self.running: Session | None = None  # whose command it is that changes keys
 
     def begin(self, session: Session, tracked: Tracked) -> None:
@@ -75,7 +76,11 @@ class Tracking:
             return
         for position in find_keys(spec, args):
             self.keys.setdefault(bytes(args[position]), set()).add(session.id)
-        while len(self.keys) > MOST_KEYS:
+        self.shorten()
+
+    def shorten(self) -> None:
+        """Forget the keys that were read first, as far as there are too many; who read them is told."""
+        while 0 < self.limit < len(self.keys):
             self._tell_readers(next(iter(self.keys)))
 
     def changed(self, key: bytes) -> None:

@@ -53,15 +53,3 @@ def test_command_tells_of_each_command_what_valkey_tells(engine: Engine, valkey:
     ours = {entry[0]: entry for entry in map(comparable, plain(engine.execute(session, [b"COMMAND"])))}
     for name, entry in ours.items():
         assert_same(entry, theirs[name])
-
-
-def test_command_docs_tells_of_each_command_what_valkey_tells(engine: Engine, valkey: tuple[str, int]) -> None:
-    session = engine.session()
-    client: Any = redis.Redis(*valkey, protocol=3)
-    client.set_response_callback("COMMAND", lambda reply, **_: reply)
-    theirs = plain(client.execute_command("COMMAND", "DOCS"))
-    for name, docs in plain(engine.execute(session, [b"COMMAND", b"DOCS"])).items():
-        for field in ("summary", "since", "group"):
-            assert docs[field] == theirs[name][field], name
-        for subcommand, inner in docs.get("subcommands", {}).items():
-            assert inner["summary"] == theirs[name]["subcommands"][subcommand]["summary"], subcommand

@@ -1,6 +1,8 @@
 """Commands, a file per family; importing this package fills the table."""
 
 from store_pulsards.engine.commands import (
+    absent,
+    acl,
     bitfields,
     bits,
     clients,
@@ -21,10 +23,13 @@ from store_pulsards.engine.commands import (
     lcs,
     lists,
     lists_blocking,
+    migrate,
+    modules,
     objects,
     observing,
     pubsub,
     replication,
+    scripting,
     server,
     sets,
     sort,
@@ -44,6 +49,8 @@ from store_pulsards.engine.commands import (
 )
 
 __all__ = [
+    "absent",
+    "acl",
     "bitfields",
     "bits",
     "clients",
@@ -64,10 +71,13 @@ __all__ = [
     "lcs",
     "lists",
     "lists_blocking",
+    "migrate",
+    "modules",
     "objects",
     "observing",
     "pubsub",
     "replication",
+    "scripting",
     "server",
     "sets",
     "sort",

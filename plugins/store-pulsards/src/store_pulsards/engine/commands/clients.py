@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from store_pulsards.engine import args, blocking, errors
+from store_pulsards.engine.client_line import describe, flags_of
 from store_pulsards.engine.commands.connection import printable
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NO_REPLY, OK, ErrorReply, Reply, Verbatim
@@ -93,7 +94,7 @@ def reply_(ctx: Context, mode: bytes) -> Reply:
 @command("CLIENT|INFO", arity=2, flags=NOSCRIPT | LOADING | STALE, since="6.2.0", tips=UNPREDICTABLE)
 def info(ctx: Context) -> Reply:
     """Returns information about the connection."""
-    return Verbatim(_describe(ctx.session, ctx.keyspace.clock()).encode() + b"\n")
+    return Verbatim(describe(ctx.session, ctx.keyspace.clock()).encode() + b"\n")
 
 
 @command("CLIENT|LIST", arity=-2, flags=ABOUT_OTHERS, since="2.4.0", tips=UNPREDICTABLE)
@@ -101,7 +102,7 @@ def list_(ctx: Context, *options: bytes) -> Reply:
     """Lists open connections."""
     chosen, skip_me = _filters(ctx, options, skip_me=False)
     now = ctx.keyspace.clock()
-    lines = [_describe(session, now) + "\n" for session in _chosen(ctx, chosen, skip_me=skip_me)]
+    lines = [describe(session, now) + "\n" for session in _chosen(ctx, chosen, skip_me=skip_me)]
     return Verbatim("".join(lines).encode())
 
 
@@ -227,7 +228,7 @@ def _by_flags(ctx: Context, value: bytes) -> Filter:
     wanted = value.decode("utf-8", "replace")
     if set(wanted) - KNOWN_FLAGS:
         raise errors.unknown_client_flags("flags", value)
-    return lambda session: set(wanted) <= set(_flags(session))
+    return lambda session: set(wanted) <= set(flags_of(session))
 
 
 def _by_capability(ctx: Context, value: bytes) -> Filter:
@@ -265,54 +266,10 @@ _FILTERS: Final[dict[bytes, Callable[[Context, bytes], Filter]]] = {
 _NEGATED: Final = _FILTERS.keys() - {b"MAXAGE", b"IDLE"}
 
 
-def _describe(session: Session, now: float) -> str:
-    """One line of CLIENT LIST, with the fields that mean something here."""
-    fields = {
-        "id": session.id,
-        "addr": session.address,
-        "laddr": session.local_address,
-        "name": session.name.decode(),
-        "age": int(now - session.created),
-        "idle": int(max(0.0, now - session.last_active)),
-        "flags": _flags(session),
-        "capa": session.capabilities.decode(),
-        "db": session.context.db.index,
-        "sub": len(session.channels),
-        "psub": len(session.patterns),
-        "ssub": len(session.shard_channels),
-        "multi": -1 if session.queued is None else len(session.queued.commands),
-        "watch": len(session.watched),
-        "cmd": "NULL" if session.command is None else session.command.name,
-        "user": "default",
-        "redir": -1 if session.tracked is None else session.tracked.redirect,
-        "resp": session.resp,
-        "lib-name": session.lib_name.decode(),
-        "lib-ver": session.lib_version.decode(),
-    }
-    return " ".join(f"{name}={value}" for name, value in fields.items())
-
-
-def _flags(session: Session) -> str:
-    told = {
-        "O": session.monitoring,
-        "t": session.tracked is not None,
-        "R": session.tracked is not None and session.tracked.broken,
-        "B": session.tracked is not None and session.tracked.broadcast,
-        "P": session.subscribed,
-        "x": session.queued is not None,
-        "b": session.blocked is not None,
-        "d": session.spoiled,
-        "c": session.closing,
-        "e": session.no_evict,
-        "T": session.no_touch,
-    }
-    return "".join(flag for flag, applies in told.items() if applies) or "N"
-
-
 @command("CLIENT|UNBLOCK", arity=-3, flags=ABOUT_OTHERS, since="5.0.0")
 def unblock(ctx: Context, number: bytes, *reason: bytes) -> Reply:
     """Unblocks a client blocked by a blocking command from a different connection."""
-    how = reason[0].upper() if len(reason) == 1 else b"" if reason else b"TIMEOUT"
+    how = reason[0].upper() if len(reason) == 1 else b"TIMEOUT"  # as in Valkey, nobody minds more of them
     if how not in (b"TIMEOUT", b"ERROR"):
         raise errors.unblock_reason()
     session = ctx.engine.sessions.get(args.integer(number))
@@ -325,7 +282,7 @@ def unblock(ctx: Context, number: bytes, *reason: bytes) -> Reply:
 @command("CLIENT|PAUSE", arity=-3, flags=ABOUT_OTHERS, since="3.0.0")
 def pause(ctx: Context, milliseconds: bytes, *mode: bytes) -> Reply:
     """Suspends commands processing."""
-    what = mode[0].upper() if len(mode) == 1 else b"" if mode else b"ALL"
+    what = mode[0].upper() if len(mode) == 1 else b"ALL"
     if what not in (b"WRITE", b"ALL"):
         raise errors.pause_mode()
     duration = args.integer(milliseconds, error=lambda: errors.not_an_integer_here("timeout"))

@@ -9,9 +9,10 @@ import hmac
 from collections.abc import Sequence
 
 from store_pulsards.engine import args, errors
+from store_pulsards.engine.client_line import describe
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import OK, PONG, Reply, Status
-from store_pulsards.engine.table import ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, family
+from store_pulsards.engine.table import ALLOW_BUSY, COMMANDS, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE, family
 from store_pulsards.session import SUBSCRIBER
 
 command = family("connection")
@@ -53,17 +54,27 @@ def auth(ctx: Context, *credentials: bytes) -> Reply:
     if len(credentials) == 1 and not ctx.engine.config.password:
         raise errors.no_password_set()
     user = credentials[0] if len(credentials) == 2 else b"default"
-    _authenticate(ctx, user, credentials[-1])
+    _authenticate(ctx, user, credentials[-1], b"AUTH")
     return OK
 
 
-def _authenticate(ctx: Context, user: bytes, password: bytes) -> None:
-    """Let the client in; where no password is set, any will do."""
+def _authenticate(ctx: Context, user: bytes, password: bytes, command_: bytes) -> None:
+    """Let the client in; where no password is set, any will do. It is asked for by AUTH, or by HELLO."""
     expected = ctx.engine.config.password
     if user != b"default" or (expected and not hmac.compare_digest(expected, password)):
+        _log_denial(ctx, user, command_)
         raise errors.wrong_password()
     ctx.session.authenticated = True
     ctx.session.regate()
+
+
+def _log_denial(ctx: Context, user: bytes, name: bytes) -> None:
+    session = ctx.session
+    session.command = COMMANDS[name]  # which a server notes only when it has run
+    context = b"multi" if ctx.in_exec else b"toplevel"
+    client = describe(session, ctx.keyspace.clock()).encode()
+    limit = ctx.engine.config.number(b"acllog-max-len")
+    ctx.engine.acl_log.add(context, name, user, client, ctx.now, limit)
 
 
 @command("HELLO", arity=-1, flags=UNTRUSTED, since="6.0.0")
@@ -77,7 +88,7 @@ def hello(ctx: Context, *request: bytes) -> Reply:
             raise errors.unsupported_protocol()
     credentials, name = _hello_options(request[1:])
     if credentials is not None:
-        _authenticate(ctx, *credentials)
+        _authenticate(ctx, *credentials, b"HELLO")
     if not session.authenticated:
         raise errors.hello_needs_auth()
     if name is not None:
@@ -137,7 +148,7 @@ def reset(ctx: Context) -> Reply:
     session.resp = 2
     session.name = b""
     session.mute = b"ON"
-    session.no_evict = session.no_touch = False
+    session.no_evict = session.no_touch = session.readonly = False
     session.authenticated = session.trusted or not ctx.engine.config.password
     session.regate()
     return Status(b"RESET")

@@ -57,7 +57,7 @@ def _object(ctx: Context, key: bytes, *_: bytes) -> Reply:
     value = ctx.db.data.get(key)
     if value is None:
         raise errors.no_such_key()
-    encoding = TYPES[type(value)].encoding(value)
+    encoding = TYPES[type(value)].encoding(value, ctx.engine.config.encodings)
     return Status(
         b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:%d"
         % (id(value), encoding, sum(map(_length, _elements(value))), ctx.engine.memory.idle_seconds(ctx.db, key))

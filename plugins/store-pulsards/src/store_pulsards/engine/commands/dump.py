@@ -10,9 +10,10 @@ from store_pulsards.engine.context import Context
 from store_pulsards.engine.rdb import payload
 from store_pulsards.engine.rdb.errors import PayloadError, RdbError
 from store_pulsards.engine.replies import OK, Reply
-from store_pulsards.engine.table import DENYOOM, FIRST, READONLY, WRITE, family
+from store_pulsards.engine.table import ASKING, DENYOOM, FIRST, READONLY, WRITE, family
 
 command = family("generic")
+server = family("server")
 
 RESTORE_FLAGS: Final = frozenset((b"REPLACE", b"ABSTTL"))
 
@@ -54,6 +55,20 @@ def restore(ctx: Context, key: bytes, ttl: bytes, serialized: bytes, *options: b
     _set_use(ctx, key, given)
     ctx.notify("restore", key)
     return OK
+
+
+@server(
+    "RESTORE-ASKING",
+    arity=-4,
+    flags=WRITE | DENYOOM | ASKING,
+    keys=FIRST,
+    access="OW update",
+    since="3.0.0",
+    acl=("keyspace", "dangerous"),
+)
+def restore_asking(ctx: Context, key: bytes, ttl: bytes, serialized: bytes, *options: bytes) -> Reply:
+    """An internal command for migrating keys in a cluster."""
+    return restore(ctx, key, ttl, serialized, *options)
 
 
 def _load(serialized: bytes) -> Any:

@@ -197,7 +197,7 @@ def hscan(ctx: Context, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     fields = ctx.lookup(key, dict)
     if fields is None:
         return [b"0", []]
-    small = encodings.of_hash(fields) == b"listpack"
+    small = encodings.of_hash(fields, ctx.engine.config.encodings) == b"listpack"
     following, found, only_fields = scan_page(ctx, fields, begin, options, at_once=small, flag=b"NOVALUES")
     if only_fields:
         return [following, found]

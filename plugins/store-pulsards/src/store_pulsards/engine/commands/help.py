@@ -7,12 +7,15 @@ from typing import Final
 
 # The containers have to be there first.
 from store_pulsards.engine.commands import (  # noqa: F401
+    acl,
     clients,
     introspection,
     latency,
+    modules,
     objects,
     observing,
     pubsub,
+    scripting,
     server,
     streams_groups,
     streams_info,
@@ -81,6 +84,14 @@ RESET <type>
         "connection",
         "5.0.0",
         """\
+CACHING (YES|NO)
+    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.
+CAPA <option> [options...]
+    The client claims its some capability options. Options are:
+    * REDIRECT
+      The client can handle redirection during primary and replica failover in standalone mode.
+GETREDIR
+    Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
     Return the name of the current connection.
 ID
@@ -105,6 +116,8 @@ KILL <option> <value> [<option> <value> [...]]
       Kill connections by client IDs.
     * MAXAGE <maxage>
       Kill connections older than the specified age.
+    * FLAGS <flags>
+      Kill connections that include the specified flags.
     * NAME <client-name>
       Kill connections with the specified name.
     * IDLE <idle>
@@ -115,6 +128,8 @@ KILL <option> <value> [<option> <value> [...]]
       Kill connections with the specified library version.
     * DB <db-id>
       Kill connections currently operating on the specified database ID.
+    * CAPA <capa>
+      Kill connections currently with the specified capa.
     * IP <ip>
       Kill connections made from the specified ip.
 LIST [options ...]
@@ -133,6 +148,8 @@ LIST [options ...]
       Exclude the current client from the list (default: no).
     * MAXAGE <maxage>
       List connections older than the specified age.
+    * FLAGS <flags>
+      Return clients with the specified flags.
     * NAME <client-name>
       Return clients with the specified name.
     * IDLE <idle>
@@ -143,6 +160,8 @@ LIST [options ...]
       Return clients with the specified lib version.
     * DB <db-id>
       Return clients currently operating on the specified database ID.
+    * CAPA <capa>
+      Return connections currently with the specified capa.
     * IP <ip>
       Return connections made from the specified ip.
 UNPAUSE
@@ -159,10 +178,19 @@ SETINFO <option> <value>
     * LIB-VER: the client lib version.
 UNBLOCK <clientid> [TIMEOUT|ERROR]
     Unblock the specified blocked client.
+TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]
+         [OPTIN] [OPTOUT] [NOLOOP]
+    Control server assisted client side caching.
+TRACKINGINFO
+    Report tracking status for the current connection.
 NO-EVICT (ON|OFF)
     Protect current client connection from eviction.
 NO-TOUCH (ON|OFF)
     Will not touch LRU/LFU stats when this mode is on.
+IMPORT-SOURCE (ON|OFF)
+    Mark this connection as an import source if import-mode is enabled.
+    Sync tools can set their connections into 'import-source' state to visit
+    expired keys.
 """,
     ),
     "CONFIG": (
@@ -175,6 +203,8 @@ SET <directive> <value>
     Set the configuration <directive> to <value>.
 RESETSTAT
     Reset statistics reported by the INFO command.
+REWRITE
+    Rewrite the configuration file.
 """,
     ),
     "COMMAND": (
@@ -205,8 +235,14 @@ GETKEYSANDFLAGS <full-command>
         "server",
         "4.0.0",
         """\
+DOCTOR
+    Return memory problems reports.
+MALLOC-STATS
+    Return internal statistics report from the memory allocator.
 PURGE
     Attempt to purge dirty pages for reclamation by the allocator.
+STATS
+    Return information about the memory usage of the server.
 USAGE <key> [SAMPLES <count>]
     Return memory in bytes used by <key> and its value. Nested values are
     sampled up to <count> times (default: 5, 0 means sample all).
@@ -277,6 +313,117 @@ GROUPS <key>
     Show the stream consumer groups.
 STREAM <key> [FULL [COUNT <count>]
     Show information about the stream.
+""",
+    ),
+    "ACL": (
+        "server",
+        "6.0.0",
+        """\
+CAT [<category>]
+    List all commands that belong to <category>, or all command categories
+    when no category is specified.
+DELUSER <username> [<username> ...]
+    Delete a list of users.
+DRYRUN <username> <command> [<arg> ...]
+    Returns whether the user can execute the given command without executing the command.
+GETUSER <username>
+    Get the user's details.
+GENPASS [<bits>]
+    Generate a secure 256-bit user password. The optional `bits` argument can
+    be used to specify a different size.
+LIST
+    Show users details in config file format.
+LOAD
+    Reload users from the ACL file.
+LOG [<count> | RESET]
+    Show the ACL log entries.
+SAVE
+    Save the current config to the ACL file.
+SETUSER <username> <rule> [<rule> ...]
+    Create or modify a user with the specified rules.
+USERS
+    List all the registered usernames.
+WHOAMI
+    Return the current connection username.
+""",
+    ),
+    "FUNCTION": (
+        "scripting",
+        "7.0.0",
+        """\
+LOAD [REPLACE] <FUNCTION CODE>
+    Create a new library with the given library name and code.
+DELETE <LIBRARY NAME>
+    Delete the given library.
+LIST [LIBRARYNAME PATTERN] [WITHCODE]
+    Return general information on all the libraries:
+    * Library name
+    * The engine used to run the Library
+    * Functions list
+    * Library code (if WITHCODE is given)
+    It also possible to get only function that matches a pattern using LIBRARYNAME argument.
+STATS
+    Return information about the current function running:
+    * Function name
+    * Command used to run the function
+    * Duration in MS that the function is running
+    If no function is running, return nil
+    In addition, returns a list of available engines.
+KILL
+    Kill the current running function.
+FLUSH [ASYNC|SYNC]
+    Delete all the libraries.
+    When called without the optional mode argument, the behavior is determined by the
+    lazyfree-lazy-user-flush configuration directive. Valid modes are:
+    * ASYNC: Asynchronously flush the libraries.
+    * SYNC: Synchronously flush the libraries.
+DUMP
+    Return a serialized payload representing the current libraries, can be restored using FUNCTION RESTORE command
+RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]
+    Restore the libraries represented by the given payload, it is possible to give a restore policy to
+    control how to handle existing libraries (default APPEND):
+    * FLUSH: delete all existing libraries.
+    * APPEND: appends the restored libraries to the existing libraries. On collision, abort.
+    * REPLACE: appends the restored libraries to the existing libraries, On collision, replace the old
+      libraries with the new libraries (notice that even on this option there is a chance of failure
+      in case of functions name collision with another library).
+""",
+    ),
+    "MODULE": (
+        "server",
+        "5.0.0",
+        """\
+LIST
+    Return a list of loaded modules.
+LOAD <path> [<arg> ...]
+    Load a module library from <path>, passing to it any optional arguments.
+LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]
+    Load a module library from <path>, while passing it module configurations and optional arguments.
+UNLOAD <name>
+    Unload a module.
+""",
+    ),
+    "SCRIPT": (
+        "scripting",
+        "5.0.0",
+        """\
+DEBUG (YES|SYNC|NO) [<engine_name>]
+    Set the debug mode for subsequent scripts executed of the specified engine.
+    Default engine name: 'lua'
+EXISTS <sha1> [<sha1> ...]
+    Return information about the existence of the scripts in the script cache.
+FLUSH [ASYNC|SYNC]
+    Flush the Lua scripts cache. Very dangerous on replicas.
+    When called without the optional mode argument, the behavior is determined
+     by the lazyfree-lazy-user-flush configuration directive. Valid modes are:
+    * ASYNC: Asynchronously flush the scripts cache.
+    * SYNC: Synchronously flush the scripts cache.
+KILL
+    Kill the currently executing Lua script.
+LOAD <script>
+    Load a script into the scripts cache without executing it.
+SHOW <sha1>
+    Show a script from the scripts cache.
 """,
     ),
 }

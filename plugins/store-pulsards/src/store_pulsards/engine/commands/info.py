@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from itertools import islice
 from math import log
 from typing import Final, TypeAlias
 
@@ -18,10 +19,11 @@ from store_pulsards.engine.table import LOADING, STALE, family
 
 command = family("server")
 
-PERCENTILES: Final = (50, 99, 99.9)
+LRU_BITS: Final = 2**24 - 1
 Section: TypeAlias = dict[str, object]
 
-BEYOND_DEFAULT: Final = frozenset({"commandstats", "latencystats"})
+BEYOND_DEFAULT: Final = frozenset({"commandstats", "latencystats", "scriptingengines"})
+SAMPLE: Final = 100  # keys that expire, of which the average time to live is taken
 
 
 @command(
@@ -37,7 +39,7 @@ def info(ctx: Context, *sections: bytes) -> Reply:
     parts = [
         f"# {title}\r\n" + "".join(f"{name}:{value}\r\n" for name, value in section(ctx).items())
         for title, section in SECTIONS.items()
-        if _is_wanted(title.lower(), wanted)
+        if _is_wanted(title.lower().replace(" ", ""), wanted)
     ]
     return Verbatim("\r\n".join(parts).encode())
 
@@ -68,8 +70,10 @@ def _server(ctx: Context) -> Section:
         "redis_git_dirty": 0,
         "redis_build_id": "pulsards",
         "server_mode": "standalone",
+        "redis_mode": "standalone",  # what tools for Redis read
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "arch_bits": sys.maxsize.bit_length() + 1,
+        "monotonic_clock": "POSIX clock_gettime",
         "python_version": platform.python_version(),
         "process_id": os.getpid(),
         "process_supervised": "no",
@@ -80,24 +84,42 @@ def _server(ctx: Context) -> Section:
         "uptime_in_days": uptime // 86_400,
         "hz": 10,
         "configured_hz": 10,
+        "lru_clock": int(now) & LRU_BITS,
         "executable": sys.executable,
         "config_file": "",
+        "io_threads_active": 0,
+        "availability_zone": ctx.engine.config.fact(b"availability-zone"),
     }
 
 
 def _clients(ctx: Context) -> Section:
     sessions = ctx.engine.sessions.values()
+    blocked = [session.blocked for session in sessions if session.blocked is not None]
     return {
         "connected_clients": len(sessions),
         "cluster_connections": 0,
         "maxclients": ctx.engine.config.fact(b"maxclients"),
-        "blocked_clients": sum(session.blocked is not None for session in sessions),
+        "blocked_clients": len(blocked),
         "tracking_clients": len(ctx.engine.tracking.clients),
         "pubsub_clients": sum(session.subscribed for session in sessions),
-        "watching_clients": sum(bool(session.watched) for session in sessions),
+        "watching_clients": sum(bool(session.watched) and not session.spoiled for session in sessions),
+        "clients_in_timeout_table": sum(each.deadline is not None for each in blocked),
         "total_watched_keys": sum(len(db.watchers) for db in ctx.keyspace.databases),
         "total_blocking_keys": sum(len(db.waiters) for db in ctx.keyspace.databases),
+        "total_blocking_keys_on_nokey": len(
+            {(each.database.index, key) for each in blocked if not each.needs_key for key in each.keys}
+        ),
+        **_pause(ctx),
     }
+
+
+def _pause(ctx: Context) -> Section:
+    pause = ctx.engine.pause
+    left = int((pause.until - ctx.keyspace.clock()) * 1000)
+    if left <= 0:
+        return {"paused_reason": "none", "paused_actions": "none", "paused_timeout_milliseconds": 0}
+    actions = "write" if pause.only_writes else "all"
+    return {"paused_reason": "client_pause", "paused_actions": actions, "paused_timeout_milliseconds": left}
 
 
 def _memory(ctx: Context) -> Section:
@@ -150,6 +172,12 @@ def _persistence(ctx: Context) -> Section:
     return {
         "loading": 0,
         "async_loading": 0,
+        "current_cow_peak": 0,
+        "current_cow_size": 0,
+        "current_cow_size_age": 0,
+        "current_fork_perc": "0.00",
+        "current_save_keys_processed": 0,
+        "current_save_keys_total": 0,
         "rdb_changes_since_last_save": ctx.keyspace.dirty,
         "rdb_bgsave_in_progress": 0,
         "rdb_last_save_time": int(ctx.engine.started),
@@ -157,6 +185,9 @@ def _persistence(ctx: Context) -> Section:
         "rdb_last_bgsave_time_sec": -1,
         "rdb_current_bgsave_time_sec": -1,
         "rdb_saves": 0,
+        "rdb_last_cow_size": 0,
+        "rdb_last_load_keys_expired": 0,
+        "rdb_last_load_keys_loaded": 0,
         "aof_enabled": 0,
         "aof_rewrite_in_progress": 0,
         "aof_rewrite_scheduled": 0,
@@ -164,14 +195,21 @@ def _persistence(ctx: Context) -> Section:
         "aof_current_rewrite_time_sec": -1,
         "aof_last_bgrewrite_status": "ok",
         "aof_last_write_status": "ok",
+        "aof_rewrites": 0,
+        "aof_rewrites_consecutive_failures": 0,
+        "aof_last_cow_size": 0,
+        "module_fork_in_progress": 0,
+        "module_fork_last_cow_size": 0,
     }
 
 
 def _stats(ctx: Context) -> Section:
     engine = ctx.engine
     return {
-        "total_connections_received": engine.sessions_made,
+        "total_connections_received": engine.sessions_made - engine.traffic.before - engine.traffic.refused,
         "total_commands_processed": engine.executed,
+        **_rates(ctx),
+        **_lookups(ctx),
         "total_error_replies": engine.failed,
         "sync_full": 0,
         "sync_partial_ok": 0,
@@ -184,7 +222,48 @@ def _stats(ctx: Context) -> Section:
         "pubsub_channels": len(engine.pubsub.channels),
         "pubsub_patterns": len(engine.pubsub.patterns),
         "pubsubshard_channels": len(engine.pubsub.shard_channels),
+        "tracking_total_keys": len(engine.tracking.keys),
+        "tracking_total_prefixes": len(
+            {prefix for each in engine.tracking.clients.values() for prefix in each.prefixes}
+        ),
+        "acl_access_denied_auth": engine.acl_log.denied,
+        **dict.fromkeys(NEVER, 0),
     }
+
+
+def _rates(ctx: Context) -> Section:
+    """What came in and went out, and how fast of late; an embedded store sends nothing over a wire."""
+    traffic = ctx.engine.traffic
+    commands, received, sent = traffic.rates(ctx.keyspace.clock(), ctx.engine.executed)
+    return {
+        "instantaneous_ops_per_sec": round(commands),
+        "total_net_input_bytes": traffic.received,
+        "total_net_output_bytes": traffic.sent,
+        "instantaneous_input_kbps": f"{received:.2f}",
+        "instantaneous_output_kbps": f"{sent:.2f}",
+        "rejected_connections": traffic.refused,
+        "client_query_buffer_limit_disconnections": traffic.dropped_for_input,
+        "client_output_buffer_limit_disconnections": traffic.dropped_for_output,
+    }
+
+
+def _lookups(ctx: Context) -> Section:
+    """Nothing where they are not counted: a zero would say that nobody reads."""
+    observation = ctx.engine.observation
+    if not ctx.engine.config.switch(b"latency-tracking"):
+        return {}
+    return {"keyspace_hits": observation.hits, "keyspace_misses": observation.misses}
+
+
+# What cannot happen here: there are no forks, replicas, threads for input and output, and no defragmentation.
+NEVER: Final = (
+    *("total_net_repl_input_bytes", "total_net_repl_output_bytes", "instantaneous_input_repl_kbps"),
+    *("instantaneous_output_repl_kbps", "evicted_clients", "evicted_scripts", "latest_fork_usec", "total_forks"),
+    *("migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses"),
+    *("active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"),
+    *("unexpected_error_replies", "io_threaded_reads_processed", "io_threaded_writes_processed"),
+    *("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel", "acl_access_denied_db"),
+)
 
 
 def _replication(ctx: Context) -> Section:
@@ -211,6 +290,20 @@ def _cpu(ctx: Context) -> Section:
         "used_cpu_user": f"{times.user:.6f}",
         "used_cpu_sys_children": f"{times.children_system:.6f}",
         "used_cpu_user_children": f"{times.children_user:.6f}",
+        **_thread_cpu(),
+    }
+
+
+def _thread_cpu() -> Section:
+    """What the thread has used that the engine runs in; nothing where the system does not tell."""
+    try:
+        from resource import RUSAGE_THREAD, getrusage
+    except ImportError:  # only Linux has it
+        return {}
+    usage = getrusage(RUSAGE_THREAD)
+    return {
+        "used_cpu_sys_main_thread": f"{usage.ru_stime:.6f}",
+        "used_cpu_user_main_thread": f"{usage.ru_utime:.6f}",
     }
 
 
@@ -234,7 +327,9 @@ def _errorstats(ctx: Context) -> Section:
 
 def _latencystats(ctx: Context) -> Section:
     return {
-        f"latency_percentiles_usec_{name}": ",".join(f"p{part:g}={each.percentile(part):.3f}" for part in PERCENTILES)
+        f"latency_percentiles_usec_{name}": ",".join(
+            f"p{part:g}={each.percentile(part):.3f}" for part in ctx.engine.config.percentiles
+        )
         for name, each in ctx.engine.observation.distributions.items()
         if each.calls
     }
@@ -244,12 +339,21 @@ def _cluster(ctx: Context) -> Section:
     return {"cluster_enabled": 0}
 
 
+def _scripting_engines(ctx: Context) -> Section:
+    return {"engines_count": 0, "engines_total_used_memory": 0, "engines_total_memory_overhead": 0}
+
+
 def _keyspace(ctx: Context) -> Section:
     return {f"db{db.index}": _figures(db) for db in ctx.keyspace.databases if db.data}
 
 
 def _figures(db: Database) -> str:
-    return f"keys={len(db.data)},expires={len(db.expires)},avg_ttl=0"
+    """Of the keys that expire, the first ones stand for all."""
+    now = db.keyspace.now()
+    ends = [db.expires[key] for key in islice(db.expires, SAMPLE)]
+    left = [end - now for end in ends if end > now]
+    average = sum(left) // len(left) if left else 0
+    return f"keys={len(db.data)},expires={len(db.expires)},avg_ttl={average}"
 
 
 SECTIONS: Final[dict[str, Callable[[Context], Section]]] = {
@@ -265,5 +369,6 @@ SECTIONS: Final[dict[str, Callable[[Context], Section]]] = {
     "Errorstats": _errorstats,
     "Latencystats": _latencystats,
     "Cluster": _cluster,
+    "Scripting Engines": _scripting_engines,
     "Keyspace": _keyspace,
 }

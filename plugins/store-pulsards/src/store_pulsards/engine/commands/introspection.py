@@ -7,9 +7,10 @@ engine runs on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from store_pulsards.engine import errors, table
+from store_pulsards.engine.command_docs import described
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.glob import compile_glob
 from store_pulsards.engine.replies import Reply, SetReply, Status
@@ -80,12 +81,12 @@ def _named(name: bytes) -> CommandSpec | None:
     container, _, subcommand = name.partition(b"|")
     spec = table.find(container)
     if spec is not None and subcommand:
-        return spec.subcommands.get(subcommand.upper())
-    return spec
+        spec = spec.subcommands.get(subcommand.upper())
+    return None if spec is None or spec.absent else spec
 
 
 def _with_subcommands(specs: Sequence[CommandSpec]) -> list[CommandSpec]:
-    return [each for spec in specs for each in (spec, *spec.subcommands.values())]
+    return [each for spec in specs for each in (spec, *spec.parts)]
 
 
 def _filter(options: Sequence[bytes]) -> Callable[[CommandSpec], bool]:
@@ -107,25 +108,57 @@ def _key_positions(words: Sequence[bytes]) -> tuple[CommandSpec, list[int]]:
     spec = table.resolve(words)
     if spec is None:
         raise errors.invalid_command()
-    if not spec.keys:
+    if all(keys.not_key for keys in spec.keys):
         raise errors.no_key_arguments()
     if not spec.accepts(len(words)):
         raise errors.invalid_argument_count()
     positions = table.find_keys(spec, words)
-    if not positions or any(position >= len(words) for position in positions):
+    if not positions or not table.finds_all(spec, words) or any(position >= len(words) for position in positions):
         raise errors.invalid_arguments()
     return spec, positions
 
 
 def _access(spec: CommandSpec, words: Sequence[bytes], position: int) -> str:
     """What the command does with the key at that position."""
-    if spec.name == "set":
-        reads = any(word.upper() == b"GET" for word in words[3:])
-        return "RW access update" if reads else "OW update"
+    if spec.name in _BY_ARGUMENTS:
+        return _BY_ARGUMENTS[spec.name](words, position)
     for keys, access in zip(spec.keys, spec.access, strict=True):
         if position in keys.positions(words):
             return access
     return spec.access[-1]
+
+
+def _access_of_set(words: Sequence[bytes], position: int) -> str:
+    return "RW access update" if any(word.upper() == b"GET" for word in words[3:]) else "OW update"
+
+
+def _access_of_bitfield(words: Sequence[bytes], position: int) -> str:
+    """Reading, as long as nothing but GET is there."""
+    index = 2
+    while index < len(words):
+        more = {b"GET": 2, b"OVERFLOW": 1}.get(words[index].upper())
+        if more is None or index + more >= len(words):
+            return "RW access update"
+        index += more + 1
+    return "RO access"
+
+
+def _access_of_migrate(words: Sequence[bytes], position: int) -> str:
+    return "RW access delete"
+
+
+def _access_of_georadius(words: Sequence[bytes], position: int) -> str:
+    return "RO access" if position == 1 else "OW update"
+
+
+# Commands whose options decide what is done with a key.
+_BY_ARGUMENTS: Final[dict[str, Callable[[Sequence[bytes], int], str]]] = {
+    "bitfield": _access_of_bitfield,
+    "georadius": _access_of_georadius,
+    "georadiusbymember": _access_of_georadius,
+    "migrate": _access_of_migrate,
+    "set": _access_of_set,
+}
 
 
 def _statuses(words: Sequence[str]) -> SetReply:
@@ -145,7 +178,7 @@ def _entry(spec: CommandSpec) -> list[Any]:
         _statuses([f"@{category}" for category in spec.acl]),
         SetReply(tip.encode() for tip in spec.tips),
         SetReply(_key_spec(keys, access) for keys, access in zip(spec.keys, spec.access, strict=True)),
-        [_entry(subcommand) for subcommand in spec.subcommands.values()],
+        [_entry(subcommand) for subcommand in spec.parts],
     ]
 
 
@@ -196,7 +229,8 @@ def _docs(spec: CommandSpec) -> dict[bytes, Any]:
         b"summary": spec.summary.encode(),
         b"since": spec.since.encode(),
         b"group": spec.group.encode(),
+        **described(spec.name),
     }
     if spec.subcommands:
-        shown[b"subcommands"] = {each.name.encode(): _docs(each) for each in spec.subcommands.values()}
+        shown[b"subcommands"] = {each.name.encode(): _docs(each) for each in spec.parts}
     return shown

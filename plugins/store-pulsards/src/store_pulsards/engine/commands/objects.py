@@ -28,7 +28,7 @@ UNPREDICTABLE = ("nondeterministic_output",)
 def encoding(ctx: Context, key: bytes) -> Reply:
     """Returns the internal encoding of an object."""
     value = ctx.lookup_any(key)
-    return None if value is None else TYPES[type(value)].encoding(value)
+    return None if value is None else TYPES[type(value)].encoding(value, ctx.engine.config.encodings)
 
 
 @command("OBJECT|REFCOUNT", arity=3, flags=READONLY, keys=SECOND, access="RO", since="2.2.3", tips=UNPREDICTABLE)

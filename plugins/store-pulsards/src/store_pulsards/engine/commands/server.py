@@ -131,8 +131,10 @@ def config_rewrite(ctx: Context) -> Reply:
 @command("CONFIG|RESETSTAT", arity=2, flags=ADMINISTRATION, since="2.0.0", tips=EVERY_NODE)
 def config_resetstat(ctx: Context) -> Reply:
     """Resets the server's statistics."""
-    ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = 0
+    ctx.engine.executed = ctx.engine.failed = ctx.keyspace.expired = ctx.keyspace.expired_fields = 0
+    ctx.engine.acl_log.denied = 0
+    ctx.engine.traffic.reset(ctx.engine.sessions_made)
+    ctx.engine.observation.reset_statistics()
     ctx.engine.memory.reset_statistics()
-    ctx.engine.observation.distributions.clear()
     ctx.engine.errors.clear()
     return OK

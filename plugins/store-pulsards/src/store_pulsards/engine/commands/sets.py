@@ -224,6 +224,6 @@ def sscan(ctx: Context, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     value = ctx.lookup(key, Members)
     if value is None:
         return [b"0", []]
-    small = encodings.of_set(value) != b"hashtable"
+    small = encodings.of_set(value, ctx.engine.config.encodings) != b"hashtable"
     following, found, _ = scan_page(ctx, value, begin, options, at_once=small)
     return [following, found]

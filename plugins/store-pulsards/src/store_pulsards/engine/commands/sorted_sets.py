@@ -314,7 +314,7 @@ def zscan(ctx: Context, key: bytes, cursor: bytes, *options: bytes) -> Reply:
     if value is None:
         return [b"0", []]
     scores = value.scores
-    small = encodings.of_sorted_set(value) == b"listpack"
+    small = encodings.of_sorted_set(value, ctx.engine.config.encodings) == b"listpack"
     members = [member for _, member in value] if small else scores
     following, found, only_members = scan_page(ctx, members, begin, options, at_once=small, flag=b"NOSCORES")
     if only_members:

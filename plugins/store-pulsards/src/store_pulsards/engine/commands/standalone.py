@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
+from typing import Final
+
 from store_pulsards.engine import args, errors
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.replies import NO_REPLY, OK, Reply
@@ -14,7 +17,6 @@ from store_pulsards.engine.table import (
     NO_MULTI,
     NOSCRIPT,
     STALE,
-    WRITE,
     family,
 )
 
@@ -22,8 +24,7 @@ command = family("server")
 generic = family("generic")
 cluster = family("cluster")
 
-scripting = family("scripting")
-
+SLOTS: Final = 16384
 SHUTDOWN_OPTIONS = frozenset({b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT", b"SAFE", b"FAILOVER"})
 
 
@@ -32,7 +33,7 @@ def _replicaof(ctx: Context, host: bytes, port: bytes) -> Reply:
     if host.upper() == b"NO" and port.upper() == b"ONE":
         return OK
     args.integer(port, 0, 65535, error=errors.invalid_primary_port)
-    raise errors.no_replication()
+    raise errors.not_allowed("REPLICAOF", "pulsards has no replication")
 
 
 @command("REPLICAOF", arity=3, flags=ADMIN | NOSCRIPT | STALE | NO_ASYNC_LOADING, since="5.0.0")
@@ -47,41 +48,68 @@ def slaveof(ctx: Context, host: bytes, port: bytes) -> Reply:
     return _replicaof(ctx, host, port)
 
 
+@command("FAILOVER", arity=-1, flags=ADMIN | NOSCRIPT | STALE, since="6.2.0")
+def failover(ctx: Context, *options: bytes) -> Reply:
+    """Starts a coordinated failover from a server to one of its replicas."""
+    left = list(options)
+    given: set[bytes] = set()
+    while left:
+        option = left.pop(0).upper()
+        alone = option == b"ABORT" and len(options) == 1
+        if option in given or not (alone or option in (b"TO", b"TIMEOUT", b"FORCE")):
+            raise errors.syntax_error()
+        given.add(option)
+        if option == b"TIMEOUT":
+            _failover_timeout(left)
+        elif option == b"TO":
+            _failover_target(left)
+    if b"ABORT" in given:
+        raise errors.no_failover_in_progress()
+    raise errors.no_replicas()
+
+
+def _failover_timeout(left: list[bytes]) -> None:
+    if not left:
+        raise errors.syntax_error()
+    if args.integer(left.pop(0)) <= 0:
+        raise errors.failover_timeout()
+
+
+def _failover_target(left: list[bytes]) -> None:
+    if len(left) < 2:
+        raise errors.syntax_error()
+    left.pop(0)
+    args.integer(left.pop(0))
+
+
 @cluster("READONLY", arity=1, flags=FAST | LOADING | STALE, since="3.0.0", acl=("connection",))
 def readonly(ctx: Context) -> Reply:
     """Enables read-only queries for a connection to a Valkey replica node."""
+    ctx.session.readonly = True
     return OK
 
 
 @cluster("READWRITE", arity=1, flags=FAST | LOADING | STALE, since="3.0.0", acl=("connection",))
 def readwrite(ctx: Context) -> Reply:
     """Enables read-write queries for a connection to a Valkey replica node."""
+    ctx.session.readonly = False
     return OK
 
 
-@cluster("CLUSTER", arity=-2, since="3.0.0")
-def cluster_(ctx: Context, *_: bytes) -> Reply:
-    """A container for Cluster commands."""
-    raise errors.no_cluster()
+cluster.container("CLUSTER", "A container for Cluster commands.", since="3.0.0")
 
 
-scripting.container("FUNCTION", "A container for function commands.", since="7.0.0")
+@cluster("CLUSTER|KEYSLOT", arity=3, flags=STALE, since="3.0.0")
+def keyslot(ctx: Context, key: bytes) -> Reply:
+    """Returns the hash slot for a key."""
+    return hash_slot(key)
 
 
-@scripting(
-    "FUNCTION|FLUSH",
-    arity=-2,
-    flags=WRITE | NOSCRIPT,
-    since="7.0.0",
-    tips=("request_policy:all_shards", "response_policy:all_succeeded"),
-)
-def function_flush(ctx: Context, *mode: bytes) -> Reply:
-    """Deletes all libraries and functions."""
-    if len(mode) > 1:
-        raise errors.WrongSubcommand("FUNCTION")
-    if mode and mode[0].upper() not in (b"SYNC", b"ASYNC"):
-        raise errors.function_flush_mode()
-    return OK
+def hash_slot(key: bytes) -> int:
+    """The slot of a cluster in which a key would be: that of its tag, if it has one (``{tag}``)."""
+    begin = key.find(b"{") + 1
+    end = key.find(b"}", begin)
+    return crc_hqx(key[begin:end] if begin and end > begin else key, 0) % SLOTS
 
 
 @command("SHUTDOWN", arity=-1, flags=ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY)

@@ -20,7 +20,7 @@ from store_pulsards.engine.table import DENYOOM, FAST, FIRST, READONLY, WRITE, K
 
 command = family("stream")
 
-register_type(Stream, ValueType(b"stream", Stream.copy, lambda _: b"stream", Stream.parts))
+register_type(Stream, ValueType(b"stream", Stream.copy, lambda *_: b"stream", Stream.parts))
 
 LARGEST_ENTRY: int = 1 << 30  # bytes, fields and values together
 UNPREDICTABLE: Final = ("nondeterministic_output",)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from store_pulsards.engine import args, errors, long_double, replies
-from store_pulsards.engine.config import MAX_STRING
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.expiry import EXPIRY_OPTIONS, UNITS, deadline
 from store_pulsards.engine.keyspace import ValueType, register_type
@@ -42,7 +41,9 @@ def _is_integer(value: bytes) -> bool:
     return True
 
 
-register_type(bytes, ValueType(b"string", copy=bytes, encoding=encoding, elements=lambda value: (value,)))
+register_type(
+    bytes, ValueType(b"string", copy=bytes, encoding=lambda value, _: encoding(value), elements=lambda value: (value,))
+)
 
 
 @command("GET", arity=2, flags=READONLY | FAST, keys=FIRST)
@@ -290,7 +291,7 @@ def append(ctx: Context, key: bytes, suffix: bytes) -> Reply:
     """Appends a string to the value of a key. Creates the key if it doesn't exist."""
     value = ctx.lookup(key, bytes)
     grown = suffix if value is None else value + suffix
-    if len(grown) > MAX_STRING:
+    if len(grown) > ctx.engine.config.longest_string:
         raise errors.string_too_long()
     ctx.update(key, grown)
     ctx.notify("append", key)
@@ -324,7 +325,7 @@ def setrange(ctx: Context, key: bytes, at: bytes, part: bytes) -> Reply:
     value = ctx.lookup(key, bytes) or b""
     if not part:
         return len(value)
-    if offset + len(part) > MAX_STRING:
+    if offset + len(part) > ctx.engine.config.longest_string:
         raise errors.string_too_long()
     value = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
     ctx.update(key, value)

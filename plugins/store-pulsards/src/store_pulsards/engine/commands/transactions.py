@@ -50,6 +50,7 @@ def exec_(ctx: Context) -> Reply:
     if spoiled:
         return NULL_ARRAY
     found: list[Reply] = []
+    command_ = session.command
     ctx.in_exec = True
     try:
         for spec, args in queued.commands:
@@ -59,6 +60,7 @@ def exec_(ctx: Context) -> Reply:
                 found.append(error.answer(args))
     finally:
         ctx.in_exec = False
+        session.command = command_  # what CLIENT LIST shows is EXEC, and not what ran in it
     return found
 
 

@@ -18,8 +18,23 @@ def dump(value: Any) -> bytes:
     """A value as bytes."""
     out = bytearray()
     values.write(out, value)
-    out += VERSION.to_bytes(2, "little")
-    return bytes(out) + crc64(bytes(out)).to_bytes(8, "little")
+    return seal(bytes(out))
+
+
+def seal(content: bytes) -> bytes:
+    """Bytes with version and checksum behind them."""
+    content += VERSION.to_bytes(2, "little")
+    return content + crc64(content).to_bytes(8, "little")
+
+
+def unseal(payload: bytes) -> bytes:
+    """What was sealed.
+
+    Raises:
+        PayloadError: It is of an unknown version, or damaged.
+    """
+    _check(payload)
+    return payload[:-FOOTER]
 
 
 def load(payload: bytes) -> Any:
@@ -29,6 +44,11 @@ def load(payload: bytes) -> Any:
         PayloadError: It is of an unknown version, or damaged.
         RdbError: There is no value in it.
     """
+    _check(payload)
+    return values.read(Reader(payload))  # as in Valkey, nobody minds where the value ends
+
+
+def _check(payload: bytes) -> None:
     if len(payload) < FOOTER:
         raise PayloadError("too short")
     version = int.from_bytes(payload[-10:-8], "little")
@@ -36,4 +56,3 @@ def load(payload: bytes) -> Any:
         raise PayloadError(f"unknown version {version}")
     if crc64(payload[:-8]) != int.from_bytes(payload[-8:], "little"):
         raise PayloadError("wrong checksum")
-    return values.read(Reader(payload))  # as in Valkey, nobody minds where the value ends
