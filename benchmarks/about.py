@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,26 @@ from typing import Any
 from rounds import Bench
 from store_core import create_store
 
-DISTRIBUTIONS = ("store-redis", "redis", "hiredis", "valkey-glide", "coredis", "uvloop")
+CLIENTS = ("store-redis", "redis", "hiredis", "valkey-glide", "coredis", "uvloop")
 
 
 def about(bench: Bench, missing: dict[str, str]) -> dict[str, Any]:
     """For the titles, the tables and the file; ask before the run, for the load's sake."""
+    versions = {"Python": platform.python_version(), **_server(bench), **distributions(CLIENTS)}
+    return machine(versions, missing, bench.rounds, bench.seconds) | {"loops": list(bench.loops)}
+
+
+def machine(versions: dict[str, str], missing: dict[str, str], rounds: int, seconds: float) -> dict[str, Any]:
+    """What every run has to tell."""
     return {
         "machine": f"{_processor()}, {platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
-        "versions": {"Python": platform.python_version(), **_server(bench), **_distributions()},
+        "versions": versions,
         "missing": missing,
         "failed": {},
-        "rounds": bench.rounds,
-        "seconds": bench.seconds,
-        "loops": list(bench.loops),
+        "rounds": rounds,
+        "seconds": seconds,
     }
 
 
@@ -39,9 +45,10 @@ def _processor() -> str:
     return platform.processor() or "unknown processor"
 
 
-def _distributions() -> dict[str, str]:
+def distributions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those that are installed."""
     found = {}
-    for name in DISTRIBUTIONS:
+    for name in names:
         try:
             found["redis-py" if name == "redis" else name] = version(name)
         except PackageNotFoundError:

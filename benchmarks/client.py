@@ -26,13 +26,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import extension_cost
 import large_values
@@ -42,22 +38,27 @@ import pipelines
 import subscribers
 import throughput
 from about import about
-from plots import plot
-from report import describe, lines, markdown, target_lines, write_markdown
+from client_targets import TARGETS
+from command import Command, Facts, saved
 from rivals import Server, installed
 from rounds import Bench, Row, find_loops
 from store_core import start_store
-from targets import outcomes
 
-SECTIONS: dict[str, Callable[[Bench], Iterable[Row]]] = {
-    "throughput": throughput.measure,
-    "latency": latency.measure,
-    "pipeline": pipelines.measure,
-    "values": large_values.measure,
-    "callers": many_callers.measure,
-    "extensions": extension_cost.measure,
-    "pubsub": subscribers.measure,
-}
+COMMAND: Command[Bench] = Command(
+    description=__doc__.splitlines()[0],
+    title="store-redis beside other clients",
+    marks="figures",
+    sections={
+        "throughput": throughput.measure,
+        "latency": latency.measure,
+        "pipeline": pipelines.measure,
+        "values": large_values.measure,
+        "callers": many_callers.measure,
+        "extensions": extension_cost.measure,
+        "pubsub": subscribers.measure,
+    },
+    targets=TARGETS,
+)
 
 
 @contextmanager
@@ -75,109 +76,22 @@ def running_server(dsn: str | None) -> Iterator[str]:
             runner.run(server.close())
 
 
-def measured(options: argparse.Namespace) -> tuple[dict[str, Any], list[Row]]:
-    """Run the chosen sections; prints each row as it comes."""
+def measured(options: argparse.Namespace) -> tuple[Facts, list[Row]]:
+    """Run the chosen sections on a server."""
     rivals, missing = installed()
-    rows: list[Row] = []
     with running_server(options.dsn) as dsn:
         bench = Bench(Server.at(dsn), rivals, find_loops(), options.rounds, options.seconds)
         facts = about(bench, missing)
-        print(describe(facts), flush=True)
-        for name in options.only:
-            try:
-                for row in SECTIONS[name](bench):
-                    tell(row, rows[-1] if rows else None)
-                    rows.append(row)
-            except Exception as error:  # noqa: BLE001 - whatever a client raises
-                # What was measured before is worth minutes, and what comes after does not depend on it.
-                traceback.print_exc()
-                facts["failed"][name] = f"{type(error).__name__}: {error}"
-    return facts, rows
-
-
-def tell(row: Row, before: Row | None) -> None:
-    """Print a row, under its panel's title where that is another one than before."""
-    if before is None or before.panel != row.panel:
-        print(f"\n{row.panel}")
-    print("\n".join(lines(row)), flush=True)
-
-
-def saved(options: argparse.Namespace) -> tuple[dict[str, Any], list[Row]]:
-    """The chosen sections of a run that ``--json`` saved; prints them."""
-    document = json.loads(options.saved.read_text())
-    facts, fields = document["about"], Row.__dataclass_fields__
-    facts["failed"] = {name: why for name, why in facts["failed"].items() if name in options.only}
-    all_rows = [Row(**{name: row[name] for name in fields}) for row in document["rows"]]
-    rows = [row for row in all_rows if row.section in options.only]
-    print(describe(facts))
-    for before, row in zip([None, *rows], rows, strict=False):
-        tell(row, before)
-    return facts, rows
-
-
-def write(options: argparse.Namespace, facts: dict[str, Any], rows: list[Row]) -> None:
-    """The files that were asked for."""
-    if options.json is not None:
-        found = [outcome.as_json() for outcome in outcomes(rows)]
-        document = {"about": facts, "targets": found, "rows": [row.as_json() for row in rows]}
-        options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    if options.markdown is not None:
-        write_markdown(options.markdown, markdown(rows, facts))
-    if options.png is not None:
-        plot(rows, options.png, f"store-redis beside other clients. {describe(facts)}")
-    for path in filter(None, (options.json, options.markdown, options.png)):
-        print(f"wrote {path}")
-
-
-def sections(text: str) -> list[str]:
-    """The names of ``--only``."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in SECTIONS]
-    if unknown or not names:
-        raise argparse.ArgumentTypeError(f"no section {', '.join(unknown) or 'named'}; there are {', '.join(SECTIONS)}")
-    return names
-
-
-def at_least_one(text: str) -> int:
-    """A number of rounds."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} rounds measure nothing")
-    return number
-
-
-def duration(text: str) -> float:
-    """Seconds of a measurement."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} seconds measure nothing")
-    return number
-
-
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=at_least_one, default=5)
-    parser.add_argument("--seconds", type=duration, default=0.6, help="of each measurement")
-    parser.add_argument("--only", type=sections, default=list(SECTIONS), metavar="NAME,…", help=", ".join(SECTIONS))
-    parser.add_argument("--dsn", help="a server that runs already; else one is started")
-    parser.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="a run that --json saved")
-    for name in ("json", "png", "markdown"):
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help="write the run there")
-    return parser.parse_args(arguments)
+        return facts, COMMAND.measure(options.only, bench, facts)
 
 
 def main() -> None:
     """Measure or read, print, write."""
-    options = parse(sys.argv[1:])
-    facts, rows = saved(options) if options.saved else measured(options)
-    print("\nTargets")
-    print("\n".join(target_lines(rows)))
-    if rows:
-        write(options, facts, rows)
-    for name, why in facts["failed"].items():
-        print(f"the section {name} failed: {why}", file=sys.stderr)
-    sys.exit(1 if facts["failed"] else 0)
+    parser = COMMAND.parser()
+    parser.add_argument("--dsn", help="a server that runs already; else one is started")
+    options = parser.parse_args(sys.argv[1:])
+    facts, rows = saved(options.saved, options.only) if options.saved else measured(options)
+    COMMAND.finish(options, facts, rows)
 
 
 if __name__ == "__main__":

@@ -1,114 +1,88 @@
-"""Memory and stalls of a growing keyspace: pulsards beside a real Valkey.
+"""Memory, and a keyspace that grows from nothing to ten million keys of 16 bytes with values of 32 bytes.
 
-    python benchmarks/memory.py [--keys 1000000] [--json memory.json]
-
-Each server runs in a process of its own. Keys of 16 bytes with values of 32 bytes are written in pipelines, a tenth
-of them at a time; after each tenth come the resident bytes for a key, and the longest time that a second connection
-waited for PING meanwhile, of which the pipelines of the first one are a part. Then everything is flushed, and PING is
-measured while it is freed. Linux only: resident memory is read from ``/proc``.
+They are written in pipelines of 100, and then some are read. After each stretch come the resident bytes for a key, the
+processor time that an operation took the server, network included, and the longest time that another client waited for
+PING meanwhile, the pipelines included. Linux only: the first two are read from ``/proc``. Valkey and the compiled
+pulsards have a million keys. Once: neither the memory of a million keys nor the stalls of a growing table are another
+in the next round.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import sys
-from collections.abc import Awaitable
-from pathlib import Path
-from time import perf_counter
-from typing import Any
+from collections.abc import Iterator
+from random import Random
+from time import perf_counter, sleep
 
-from store_core import start_store
+from engine_servers import PURE, VALKEY, EngineBench, Kind, Server, processor_time
+from rounds import Figures, Row
+from waits import Watch
+from wire import Wire
 
-SERVERS = {"pulsards": "pulsards://127.0.0.1:0", "Valkey": "redis://127.0.0.1:0"}
+MILLION = 1_000_000
+STEPS = (1, 2, 4, 6, 8, 10)  # millions of keys
 PIPELINE = 100
-STEPS = 10
-VALUE = "v" * 24
-#: Seconds for which PING is measured after FLUSHALL.
-FREEING = 5.0
+READS = 100_000
+#: Seconds that a server has for what it does in the background before its memory is read.
+SETTLED = 0.5
+
+MEMORY = "Memory of a key of 16 bytes and its value of 32 bytes"
+SET = "Growing to ten million keys, processor time of a SET in pipelines of 100"
+GET = "Growing to ten million keys, processor time of a GET in pipelines of 100"
+WAIT = "Growing to ten million keys, the longest wait of another client"
+UNITS = {MEMORY: "bytes", SET: "µs", GET: "µs", WAIT: "ms"}
+ALL = "all the way"
+FLAT = "Growing to ten million keys, processor time at the end"
+OVER = "over that at one million"
 
 
-async def measure(dsn: str, keys: int) -> dict[str, Any]:
-    """Fill one server and flush it."""
-    async with await start_store(dsn) as store, await store.connect() as watcher:
-        pid = dict(
-            line.split(":", 1) for line in _text(await store.execute("INFO", "server")).splitlines() if ":" in line
-        )
-        empty = _resident(int(pid["process_id"]))
-        steps = []
-        for step in range(STEPS):
-            begin, end = keys * step // STEPS, keys * (step + 1) // STEPS
-            start = perf_counter()
-            worst = await _watched(watcher, _fill(store, begin, end))
-            seconds = perf_counter() - start
-            grown = _resident(int(pid["process_id"])) - empty
-            steps.append(
-                {
-                    "keys": end,
-                    "bytes a key": grown / end,
-                    "microseconds a SET": seconds / (end - begin) * 1e6,
-                    "longest wait (ms)": worst * 1000,
-                }
-            )
-        start = perf_counter()
-        await store.execute("FLUSHALL", "ASYNC")
-        flush = perf_counter() - start
-        freeing = await _watched(watcher, asyncio.sleep(FREEING))
-    return {"steps": steps, "FLUSHALL (ms)": flush * 1000, "longest wait while freeing (ms)": freeing * 1000}
+def case(millions: int) -> str:
+    """The name of a line."""
+    return f"{millions * MILLION:,} keys"
 
 
-async def _fill(store: Any, begin: int, end: int) -> None:
-    for first in range(begin, end, PIPELINE):
-        async with store.pipeline() as pipeline:
-            for number in range(first, min(first + PIPELINE, end)):
-                pipeline.execute("SET", f"key:{number:012}", f"{VALUE}{number % 10**8:08}")
+def measure(bench: EngineBench) -> Iterator[Row]:
+    """Rows of memory, of the time of an operation, and of waits."""
+    found = {kind.name: grown(kind, STEPS if kind.name == PURE else STEPS[:1]) for kind in bench.kinds}
+    for panel, unit in UNITS.items():
+        for step in STEPS:
+            samples = {name: [figures[step][panel]] for name, figures in found.items() if step in figures}
+            yield Row("memory", panel, case(step), unit, samples, VALKEY)
+    longest = max(figures[WAIT] for figures in found[PURE].values())
+    yield Row("memory", WAIT, ALL, UNITS[WAIT], {PURE: [longest]}, VALKEY)
+    for name, panel in (("SET", SET), ("GET", GET)):
+        first, last = (found[PURE][step][panel] for step in (STEPS[0], STEPS[-1]))
+        yield Row("memory", FLAT, f"{name}, {OVER}", "×", {PURE: [last / first]}, VALKEY)
 
 
-async def _watched(watcher: Any, work: Awaitable[None]) -> float:
-    """Do it; the longest time (s) that PING took meanwhile."""
-    task = asyncio.ensure_future(work)
-    worst = 0.0
-    while not task.done():
-        start = perf_counter()
-        await watcher.execute("PING")
-        worst = max(worst, perf_counter() - start)
-        await asyncio.sleep(0.001)
-    await task
-    return worst
+def grown(kind: Kind, steps: tuple[int, ...]) -> dict[int, Figures]:
+    """The figures of one server after each stretch."""
+    found = {}
+    with kind.running() as server, server.connect() as wire:
+        sleep(SETTLED)
+        empty = server.resident()
+        for before, step in zip((0, *steps), steps, strict=False):
+            found[step] = stretch(server, wire, before * MILLION, step * MILLION)
+            sleep(SETTLED)
+            found[step][MEMORY] = (server.resident() - empty) / (step * MILLION)
+    return found
 
 
-def _resident(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise ValueError(f"/proc/{pid}/status has no VmRSS")
-
-
-def _text(reply: str | bytes) -> str:
-    return reply if isinstance(reply, str) else reply.decode()
-
-
-def main() -> int:
-    """Measure each server, print what was found, and write it down when asked to."""
-    parser = argparse.ArgumentParser(description="Memory and stalls of a growing keyspace.")
-    parser.add_argument("--keys", type=int, default=1_000_000)
-    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    found: dict[str, Any] = {}
-    for name in options.servers:
-        found[name] = figures = asyncio.run(measure(SERVERS[name], options.keys))
-        for step in figures["steps"]:
-            print(f"{name:9}", ", ".join(f"{what} {number:,.1f}" for what, number in step.items()))
-        print(f"{name:9}", ", ".join(f"{what} {figures[what]:.1f}" for what in figures if what != "steps"))
-    if len(found) == len(SERVERS):
-        ours, theirs = (found[name]["steps"][-1]["bytes a key"] for name in SERVERS)
-        print(f"pulsards takes {ours / theirs:.2f} × the memory of Valkey")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def stretch(server: Server, wire: Wire, begin: int, end: int) -> Figures:
+    """Write the keys from ``begin`` on, and read some of all."""
+    with Watch(server) as watch:
+        start, before = perf_counter(), processor_time(server.pid)
+        for first in range(begin, end, PIPELINE):
+            numbers = range(first, first + PIPELINE)
+            wire.pipeline((b"SET", b"key:%012d" % number, b"v%031d" % number) for number in numbers)
+        written, after = perf_counter(), processor_time(server.pid)
+    random = Random(end)
+    keys = [b"key:%012d" % random.randrange(end) for _ in range(READS)]
+    reading = processor_time(server.pid)
+    for first in range(0, READS, PIPELINE):
+        if None in wire.pipeline((b"GET", key) for key in keys[first : first + PIPELINE]):
+            raise AssertionError(f"{server.name} lost a key")
+    return {
+        SET: (after - before) / (end - begin) * 1000,
+        GET: (processor_time(server.pid) - reading) / READS * 1000,
+        WAIT: watch.longest(start, written),
+    }

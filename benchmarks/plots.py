@@ -1,13 +1,13 @@
 """A run in pictures: a plot for each panel, bars of the medians with whiskers from the lowest round to the highest.
 
 The number over a bar is its ratio to the baseline, or its figure. A panel of times that span more than 30 times is
-logarithmic.
+logarithmic. One of many cases takes a whole line, and shows the ratios to the baseline in the place of the figures.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,24 @@ COLOURS = {
     "store.client()": "#7baaf7",
     "store.execute": "#1a56c4",
     "store.pubsub()": "#1a56c4",
+    "Valkey": "#9aa0a6",
+    "pulsards": "#7baaf7",
+    "pulsards, compiled": "#1a56c4",
+    "burner-redis": "#f29900",
+    "fakeredis": "#c58af9",
+    "store.execute, compiled": "#0b2e6b",
+    "engine alone": "#81c995",
+    "engine alone, compiled": "#188038",
 }
 OTHERS = ("#9aa0a6", "#7baaf7", "#1a56c4", "#f29900", "#c58af9", "#5bb974")
 TIMES = ("ms", "ns")
 SPAN_OF_LINEAR = 30
 COLUMNS = 2
-#: Of the title, over one column.
+#: Cases of a panel above which it takes a line of its own.
+MANY = 8
+#: Of the title, over one column, and inches that it takes.
 LETTERS = 105
+HEAD = 0.7
 
 
 def plot(rows: Sequence[Row], path: Path, title: str) -> None:
@@ -37,19 +48,61 @@ def plot(rows: Sequence[Row], path: Path, title: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels = list(dict.fromkeys(row.panel for row in rows))
-    columns = min(COLUMNS, len(panels))
-    lines = -(-len(panels) // columns)
-    figure, axes = pyplot.subplots(lines, columns, figsize=(8 * columns, 4.2 * lines), squeeze=False)
-    places = axes.flatten()
-    for axis, panel in zip(places, panels, strict=False):
-        _draw(axis, [row for row in rows if row.panel == panel])
-    for axis in places[len(panels) :]:
-        axis.remove()
-    figure.suptitle(textwrap.fill(title, LETTERS * columns), fontsize=9)
-    figure.tight_layout()
+    panels = [[row for row in rows if row.panel == name] for name in dict.fromkeys(row.panel for row in rows)]
+    columns = COLUMNS if any(map(_is_wide, panels)) else min(COLUMNS, len(panels))
+    places = list(_places(panels, columns))
+    lines = places[-1][0] + 1
+    height = 4.2 * lines + HEAD
+    figure = pyplot.figure(figsize=(8 * columns, height))
+    grid = figure.add_gridspec(lines, columns)
+    for panel, (line, across) in zip(panels, places, strict=True):
+        axis = figure.add_subplot(grid[line, across])
+        (_draw_ratios if _is_wide(panel) else _draw)(axis, panel)
+    figure.suptitle(textwrap.fill(title, LETTERS * columns), fontsize=9, y=1 - 0.1 / height, va="top")
+    figure.tight_layout(rect=(0, 0, 1, 1 - HEAD / height))
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
+
+
+def _is_wide(panel: Sequence[Row]) -> bool:
+    return len(panel) > MANY and all(row.baseline in row.samples for row in panel)
+
+
+def _places(panels: Sequence[Sequence[Row]], columns: int) -> Iterator[tuple[int, slice]]:
+    """Line and columns of each panel."""
+    line = column = 0
+    for panel in panels:
+        width = columns if _is_wide(panel) else 1
+        if column + width > columns:
+            line, column = line + 1, 0
+        yield line, slice(column, column + width)
+        column += width
+
+
+def _draw_ratios(axis: Any, rows: Sequence[Row]) -> None:
+    baseline = rows[0].baseline
+    clients = [client for client in rows[0].samples if client != baseline]
+    width = 0.82 / len(clients)
+    for place, client in enumerate(clients):
+        middles = [row.ratio(client, baseline) for row in rows]
+        found = [row.ratios(client, baseline) for row in rows]
+        low = [middle - min(ratios) for middle, ratios in zip(middles, found, strict=True)]
+        high = [max(ratios) - middle for middle, ratios in zip(middles, found, strict=True)]
+        bars = axis.bar(
+            [at + (place - (len(clients) - 1) / 2) * width for at in range(len(rows))],
+            middles,
+            width=width * 0.94,
+            label=client,
+            color=COLOURS.get(client, OTHERS[(place + 1) % len(OTHERS)]),
+            yerr=[low, high],
+            error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": "#333333"},
+        )
+        axis.bar_label(bars, [f"{middle:.2f}" for middle in middles], fontsize=7, padding=2)
+    axis.axhline(1, color=OTHERS[0], linewidth=1)
+    axis.set_xticks(range(len(rows)), [row.case for row in rows], fontsize=8, rotation=20, ha="right")
+    axis.set_title(rows[0].panel, fontsize=10)
+    axis.set_ylabel(f"× {baseline}, of {rows[0].unit}")
+    axis.legend(fontsize=7, ncols=len(clients), loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
 
 
 def _draw(axis: Any, rows: Sequence[Row]) -> None:

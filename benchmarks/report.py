@@ -12,9 +12,8 @@ from statistics import median
 from typing import Any
 
 from rounds import Row
-from targets import Outcome, outcomes
+from targets import Outcome
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 REACHED = {True: "yes", False: "no", None: "stated"}
 
 
@@ -38,17 +37,16 @@ def lines(row: Row) -> Iterable[str]:
         yield f"  {row.case:26} {client:16} {scatter(samples):>24} {row.unit:22} {ratio}".rstrip()
 
 
-def target_lines(rows: Sequence[Row]) -> Iterable[str]:
+def target_lines(found: Iterable[Outcome]) -> Iterable[str]:
     """The targets of a run, for a terminal."""
-    for outcome in outcomes(rows):
+    for outcome in found:
         what, figure, target, reached = _target_cells(outcome)
         yield f"  {what:92} {figure:>26}   {target:12} {reached}"
 
 
-def markdown(rows: Sequence[Row], about: dict[str, Any]) -> str:
+def markdown(rows: Sequence[Row], found: Sequence[Outcome], about: dict[str, Any]) -> str:
     """The whole run: what it ran on, the targets, and a table for each panel."""
     panels = dict.fromkeys(row.panel for row in rows)
-    found = outcomes(rows)
     cells = [_target_cells(outcome) for outcome in found]
     targets = "### Targets\n\n" + _table(["Figure", "Median (lowest–highest)", "Target", "Reached"], cells)
     tables = [f"### {panel}\n\n" + _panel([row for row in rows if row.panel == panel]) for panel in panels]
@@ -67,12 +65,13 @@ def describe(about: dict[str, Any]) -> str:
     )
 
 
-def write_markdown(path: Path, text: str) -> None:
-    """Write the tables: between the two marks of a page that has them, else as the whole file."""
+def write_markdown(path: Path, text: str, name: str) -> None:
+    """Write the tables: between the two marks of this name in a page that has them, else as the whole file."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     page = path.read_text() if path.exists() else ""
-    if BEGIN in page and END in page:
-        before, _, rest = page.partition(BEGIN)
-        text = f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
+    if begin in page and end in page:
+        before, _, rest = page.partition(begin)
+        text = f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}"
     path.write_text(text)
 
 

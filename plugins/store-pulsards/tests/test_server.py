@@ -413,6 +413,57 @@ async def test_one_end_of_a_socketpair_can_be_served() -> None:
     await writer.wait_closed()
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the system has no such options")
+def test_a_client_is_probed_when_it_is_silent_as_configured_when_it_came(start_server: Callable[..., Any]) -> None:
+    server = start_server(keepalive=90)
+
+    def probes() -> list[list[int]]:
+        socks = [each._transport.get_extra_info("socket") for each in server.server._connections]
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        return sorted(
+            [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            else []
+            for sock in socks
+        )
+
+    first = server.connect()
+    first.ask(pack(b"CONFIG", b"SET", b"tcp-keepalive", b"0"), b"+OK\r\n")
+    assert server.call(probes) == [[90, 30, 3]]
+    second = server.connect()
+    second.ask(pack(b"CONFIG", b"SET", b"tcp-keepalive", b"60"), b"+OK\r\n")
+    server.connect().ask(PING, PONG)
+    assert server.call(probes) == [[], [60, 20, 3], [90, 30, 3]]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_a_client_is_known_by_both_of_its_addresses(host: str) -> None:
+    server = Server(Engine())
+    _, port = await server.listen_tcp(host)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(pack(b"CLIENT", b"INFO"))
+    await reader.readline()
+    fields = dict(field.partition("=")[::2] for field in (await reader.readline()).decode().split())
+    here = writer.get_extra_info("sockname")
+    assert (fields["addr"], fields["laddr"]) == (f"127.0.0.1:{here[1]}", f"127.0.0.1:{port}")
+    writer.close()
+    await server.close()
+    await writer.wait_closed()
+
+
+async def test_a_client_of_a_unix_socket_has_the_address_of_the_socket(tmp_path: Path) -> None:
+    path = short_path(tmp_path)
+    server = Server(Engine())
+    await server.listen_unix(path)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(pack(b"CLIENT", b"INFO"))
+    await reader.readline()
+    assert f" addr={path}:0 laddr={path}:0 ".encode() in await reader.readline()
+    writer.close()
+    await server.close()
+    await writer.wait_closed()
+
+
 async def test_close_leaves_no_task_no_timer_and_no_client() -> None:
     engine = Engine()
     before = asyncio.all_tasks()

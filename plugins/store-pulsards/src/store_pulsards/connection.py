@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
@@ -49,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_engine",
         "_executing",
         "_held",
+        "_local",
         "_observation",
         "_out",
         "_over_since",
@@ -65,8 +65,15 @@ class Connection(asyncio.Protocol):
         "session",
     )
 
-    def __init__(self, server: Server, *, trusted: bool = False) -> None:
+    def __init__(self, server: Server, local: str = "", *, trusted: bool = False) -> None:
+        """
+        Args:
+            server: Whose client this is.
+            local: The address of the server's end, where the listener knows it; to ask the kernel takes a while.
+            trusted: Needs no password.
+        """
         self._server = server
+        self._local = local
         self._trusted = trusted
         self._engine = server.engine
         self._observation = server.engine.observation
@@ -89,11 +96,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         server = self._server
         self._transport = cast(asyncio.Transport, transport)
-        peer, here = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        peer = transport.get_extra_info("peername")
+        local = self._local or show_address(transport.get_extra_info("sockname"))
         # The peer of a unix socket has no name: as in Redis, the socket's own path stands for both.
-        self.session = self._engine.session(
-            self._push, address=_show_address(peer or here), local_address=_show_address(here), trusted=self._trusted
-        )
+        address = show_address(peer) if peer else local
+        self.session = self._engine.session(self._push, address=address, local_address=local, trusted=self._trusted)
         self.session.deliver = self._deliver
         self.session.hang_up = self._hang_up
         self.session.measure = self._measure
@@ -109,7 +116,6 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._look()
-        _keep_alive(transport, server.keepalive)
         log.debug("accepted a client at %s", self.session.address)
 
     def data_received(self, data: bytes) -> None:
@@ -376,7 +382,7 @@ class Connection(asyncio.Protocol):
             self.connection_lost(None)
 
 
-def _show_address(name: object) -> str:
+def show_address(name: object) -> str:
     """``127.0.0.1:6410``, ``[::1]:6410``, or ``/path:0``."""
     if isinstance(name, tuple):
         host, port = name[:2]
@@ -386,14 +392,3 @@ def _show_address(name: object) -> str:
 
 def _is_loopback(host: str) -> bool:
     return host == "::1" or host.removeprefix("::ffff:").startswith("127.")
-
-
-def _keep_alive(transport: asyncio.BaseTransport, seconds: int) -> None:
-    """Have the kernel find out about peers that vanished, as Redis does: a probe, then 3 at a third of that."""
-    sock = transport.get_extra_info("socket")
-    if not seconds or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", max(1, seconds // 3)), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

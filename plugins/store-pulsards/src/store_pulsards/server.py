@@ -17,10 +17,10 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection
+from store_pulsards.connection import DENIED, TOO_MANY_CLIENTS, Connection, show_address
 from store_pulsards.encoder import encode
 from store_pulsards.engine.config import OUTPUT_LIMIT, PROTECTED_MODE
-from store_pulsards.listening import bind_tcp, bind_unix
+from store_pulsards.listening import bind_tcp, bind_unix, keep_alive
 from store_pulsards.migration import exchange
 from store_pulsards.protocol import MAX_BUFFER, MAX_BULK
 from store_pulsards.sweeper import Sweeper
@@ -38,6 +38,7 @@ LIMITS: Final = {
     b"timeout": "idle",
 }
 _UNIX: Final = getattr(socket, "AF_UNIX", None)  # Windows has none
+WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - a client's own address is not told by such a listener's
 ACCEPTING: Final = 3  # turns of the loop, at most, from a socket that was accepted to its connection_made
 
 
@@ -134,6 +135,8 @@ class Server:
         config, limits = self.engine.config, self.limits
         if name == b"tcp-keepalive":
             self.keepalive = config.number(name)
+            for sock in self._bound:  # who is connected already keeps what held before, as in Redis
+                keep_alive(sock, self.keepalive)
         elif name == PROTECTED_MODE:
             self.protected = config.switch(name)
         elif name == OUTPUT_LIMIT:
@@ -186,7 +189,8 @@ class Server:
         try:
             for sock in bound:
                 create = self.loop.create_unix_server if sock.family == _UNIX else self.loop.create_server
-                factory = partial(Connection, self)
+                keep_alive(sock, self.keepalive)
+                factory = partial(Connection, self, _local_address(sock))
                 begun.append(await create(factory, sock=sock, backlog=self._backlog, start_serving=False))
             for listener in begun:
                 await listener.start_serving()
@@ -341,3 +345,9 @@ class Server:
                 if place.stat().st_ino == inode:
                     place.unlink()
         self._sockets.clear()
+
+
+def _local_address(sock: socket.socket) -> str:
+    """The server's end of every connection that a listener accepts; empty where that differs."""
+    name = sock.getsockname()
+    return "" if name[0] in WILDCARDS else show_address(name)

@@ -71,7 +71,6 @@ class Session:
     """
 
     __slots__ = (
-        "__weakref__",
         "address",
         "authenticated",
         "blocked",

@@ -180,13 +180,16 @@ def test_active_expiry_can_be_switched_off(engine: Engine, clock: Clock) -> None
 
 
 def test_a_reader_that_has_gone_is_not_kept_by_the_keys_it_read(engine: Engine) -> None:
-    session, writer = engine.session(), engine.session()
+    def push(message: Reply) -> None:
+        raise AssertionError(message)
+
+    session, writer = engine.session(push), engine.session()
     session.resp = 3
     run(engine, session, "CLIENT TRACKING ON")
     run(engine, session, "GET a")
-    gone = weakref.ref(session)
+    gone = weakref.ref(push)  # what only the session holds: a compiled session cannot be referred to weakly
     engine.close_session(session)
-    del session
+    del session, push
     gc.collect()
     assert gone() is None
     assert run(engine, writer, "SET a 1") is OK
