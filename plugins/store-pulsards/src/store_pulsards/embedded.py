@@ -76,7 +76,7 @@ class EmbeddedLink(Link):
         self.session.hang_up = self.close
         self.address = "the embedded engine"
         self._engine = engine
-        self._sweeper = sweeper
+        self.sweeper = sweeper
         self._turns = turns
         self._resp = resp
         self._encoding = self.encoding = encoding
@@ -117,8 +117,8 @@ class EmbeddedLink(Link):
     def run(self, args: list[bytes]) -> Reply:
         """Run one command; returns the engine's reply."""
         reply = self._engine.execute(self.session, args)
-        if not self._sweeper.stirred:
-            self._sweeper.stir()
+        if not self.sweeper.stirred:
+            self.sweeper.stir()
         return reply
 
     async def blocked(self) -> Any:
