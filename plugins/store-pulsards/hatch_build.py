@@ -21,7 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 VARIABLE = "STORE_PULSARDS_COMPILE"
 REQUIREMENTS = ["mypy>=2.1", "setuptools>=65.5"]
 PACKAGE = "store_pulsards"
-OUTSIDE_THE_ENGINE = ("batch.py", "encoder.py", "native.py", "protocol.py", "session.py")
+OUTSIDE_THE_ENGINE = ("batch.py", "direct.py", "encoder.py", "native.py", "protocol.py", "session.py")
 ADMINISTRATION = (
     *("absent", "acl", "clients", "connection", "help", "info", "introspection", "modules", "objects", "pubsub"),
     *("scripting", "server"),

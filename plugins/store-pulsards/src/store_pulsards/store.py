@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from store_core import DSN, Capability, DSNError, Parameter, ReplyError, Store, Unsupported
 from store_core.parameters import Params
-from store_pulsards.embedded import TURN_AFTER, EmbeddedLink, Turns, packed_arguments
+from store_pulsards.direct import NOT_RUN, packed_arguments, run
+from store_pulsards.embedded import TURN_AFTER, EmbeddedLink, Turns
 from store_pulsards.engine.config import POLICIES, memory_size
 from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import BLOCKED, ErrorReply
@@ -25,6 +26,7 @@ from store_pulsards.server import Limits, Server
 from store_pulsards.serving import Place, Ports, StoreServer, places
 from store_pulsards.sweeper import Sweeper
 from store_redis import RedisStore
+from store_redis.commands import SHARED
 from store_redis.connection import RedisConnection
 from store_redis.single_flight import SingleFlight
 
@@ -173,22 +175,20 @@ class EmbeddedStore(PulsardsStore):
         return RedisConnection(self, link)
 
     async def execute(self, *args: Any, timeout: float | None = None) -> Any:
-        try:
-            shared = not self._routes[args[0]]
-        except (KeyError, IndexError, TypeError):
-            # A name not seen before, no name at all, or one that is no text: the slow path knows which.
-            shared = False
         link = self._direct
         if (
-            not shared
-            or link is None
+            link is None
             or timeout is not None
             or link.blocking is not None
             or link.thread != get_ident()
             or not link.loop_runs()
         ):
             return await self._execute(args, timeout)
-        reply = self.engine.execute(link.session, packed_arguments(args))  # link.run, written out where it counts
+        reply = run(self.engine, link.session, args)
+        if reply is NOT_RUN:
+            if not self._knows(args):
+                return await self._execute(args, timeout)
+            reply = self.engine.execute(link.session, packed_arguments(args))
         if not link.sweeper.stirred:
             link.sweeper.stir()
         self._turns += 1
@@ -204,6 +204,13 @@ class EmbeddedStore(PulsardsStore):
         if isinstance(value, ReplyError):
             raise value
         return value
+
+    def _knows(self, args: tuple[Any, ...]) -> bool:
+        """Whether the command is one for the shared link; a name not seen before is the slow path's to learn."""
+        try:
+            return self._routes[args[0]] == SHARED
+        except (KeyError, IndexError, TypeError):
+            return False
 
     def _make_tracking(self, params: Params) -> None:
         """There is nothing to cache: the data is in this process already."""

@@ -101,7 +101,7 @@ def route(args: tuple[Any, ...]) -> int:
     name = args[0] if isinstance(args[0], str | bytes) else upper(args[0])
     found = _routes.get(name)
     if found is None:
-        found = _classify(upper(name))
+        found = classify(upper(name))
         if len(_routes) < _ROUTES_KEPT:
             _routes[name] = found
     return found if found != MAY_BLOCK else _by_arguments(args)
@@ -120,7 +120,7 @@ def waiting_time(args: tuple[Any, ...]) -> float:
         return 0.0
 
 
-def _classify(name: str) -> int:
+def classify(name: str) -> int:
     if name in ("XREAD", "XREADGROUP", "CLIENT"):
         return MAY_BLOCK
     if name in WAITS:
