@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store_core import Store, create_store
+from store_core import Store, StoreError, create_store
 from store_pulsards import EmbeddedStore
 
 
@@ -76,7 +76,7 @@ async def stores() -> AsyncIterator[tuple[Store, Store]]:
 async def outcome(store: Store, command: tuple[Any, ...], **options: Any) -> Any:
     try:
         return await store.execute(*command, **options)
-    except Exception as error:
+    except (StoreError, TypeError) as error:
         return type(error), str(error)
 
 
