@@ -67,25 +67,22 @@ class Context:
         return self.db.get(key)
 
     def set(self, key: bytes, value: Value) -> None:
-        """Store a new value; an expiry that the key had is gone."""
+        """Store a new value; an expiry that the key had is gone. A value whose time is over goes first, and says so."""
         db = self.db
-        db.data[key] = value
-        if key in db.expires:
+        if key in db.expires and not db.outlived(key):
             del db.expires[key]
+        db.data[key] = value
 
     def update(self, key: bytes, value: Value) -> None:
         """Store what became of a value; the key lives as long as before."""
         self.db.data[key] = value
 
     def delete(self, key: bytes) -> bool:
-        """Remove a key that is not over; whether it was there."""
-        db = self.db
-        if key in db.expires and db.outlived(key):
-            return False
-        return db.remove(key)
+        """Remove a key, one whose time is over as well; whether it was there."""
+        return self.db.remove(key)
 
     def unlink(self, key: bytes) -> bool:
-        """Remove a key as ``delete`` does; nobody needs its value any more, and a large one is freed in slices."""
+        """Remove a key that is not over; whether it was there. A large value is freed in slices."""
         db = self.db
         if key in db.expires and db.outlived(key):
             return False

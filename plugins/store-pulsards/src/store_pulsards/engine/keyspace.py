@@ -169,9 +169,9 @@ class Database:
 
     def put(self, key: bytes, value: Value) -> None:
         """Store a value that lives forever."""
-        self.data[key] = value
-        if key in self.expires:
+        if key in self.expires and not self.outlived(key):
             del self.expires[key]
+        self.data[key] = value
         if type(value) is VolatileHash:
             value.scheduled = NEVER
             self.fields.add(key, value, self.data)

@@ -62,9 +62,9 @@ def set_(ctx: Context, key: bytes, value: bytes, *options: bytes) -> Reply:
             return _set_until(ctx, key, deadline(ctx, options[0].upper(), options[1], "set", positive=True), value)
         return _set_with_options(ctx, key, value, options)
     db, keyspace = ctx.db, ctx.keyspace  # ctx.set and ctx.notify, written out where it counts
-    db.data[key] = value
-    if key in db.expires:
+    if key in db.expires and not db.outlived(key):
         del db.expires[key]
+    db.data[key] = value
     if keyspace.observers:
         db.touched("set", key)
     else:
