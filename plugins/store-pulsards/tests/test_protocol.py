@@ -37,7 +37,7 @@ def pack(*args: bytes) -> bytes:
 
 def parse(chunks: Iterable[bytes]) -> tuple[list[list[bytes]], bytes | None]:
     parser = RequestParser()
-    return [request for chunk in chunks for request in parser.feed(chunk)], parser.error
+    return [list(request) for chunk in chunks for request in parser.feed(chunk)], parser.error
 
 
 def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
@@ -69,7 +69,18 @@ def test_requests_come_out_as_they_were_packed(requests: list[list[bytes]], cuts
 def test_arguments_may_contain_the_protocol_itself(parts: list[bytes]) -> None:
     value = b"".join(parts)
     request = [b"SET", value, b"k"]
-    assert split_requests(pack(*request) * 3) == ([request] * 3, b"")
+    requests, rest = split_requests(pack(*request) * 3)
+    assert ([list(each) for each in requests], rest) == ([request] * 3, b"")
+
+
+@pytest.mark.parametrize("values", [[b"abc"] * 4, [b"abc", b"xyz", b"abc", b"xyz"], [b"a", b"bc", b"def", b""]])
+def test_a_damaged_byte_in_a_pipeline_of_like_requests_is_found_wherever_it_is(values: list[bytes]) -> None:
+    data = b"".join(pack(b"SET", b"key", value) for value in values)
+    for at in range(len(data)):
+        for byte in b"$*+5\r\nx":
+            damaged = data[:at] + bytes([byte]) + data[at + 1 :]
+            # In pieces, no request is ever read the fast way.
+            assert parse([damaged]) == parse(damaged[i : i + 2] for i in range(0, len(damaged), 2)), (at, byte)
 
 
 def test_a_request_may_have_many_arguments() -> None:

@@ -73,10 +73,10 @@ def run(engine: Engine, session: Session, requests: Requests, out: list[bytes], 
                     append(PREFIXES[size] + reply + CRLF)
                 else:
                     out += (b"$%d\r\n" % size, reply, CRLF)
+            elif kind is int:
+                append(INTEGERS.get(reply) or b":%d\r\n" % reply)
             elif reply is OK:
                 append(OK_LINE)
-            elif kind is int and reply in INTEGERS:
-                append(INTEGERS[reply])
             else:
                 append(ENCODERS[session.resp][kind](reply))
             if reply is BLOCKED or session.closing:

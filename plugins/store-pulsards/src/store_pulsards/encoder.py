@@ -7,6 +7,7 @@ One table for each version maps the type of a reply to the function that writes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from math import copysign
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +17,7 @@ from store_pulsards.engine.replies import (
     NULL_ARRAY,
     Attributed,
     BigNumber,
+    Bulks,
     Coordinate,
     ErrorReply,
     Keyed,
@@ -33,7 +35,6 @@ _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
 CRLF: Final = b"\r\n"
 PREFIXES: Final = [b"$%d\r\n" % n for n in range(1024)]
 MANY: Final = 4  # bulk strings in an array from which on they are encoded together
-_ONLY_BYTES: Final = {bytes}
 SMALL: Final = range(-1, 1024)
 INTEGERS: Final = {n: b":%d\r\n" % n for n in SMALL}
 _EXACT: Final = float(2**62)  # whole numbers up to here are written as integers
@@ -102,13 +103,13 @@ def _bulk(value: bytes) -> bytes:
 
 
 def _bulks(values: Sequence[bytes]) -> bytes:
-    """Many bulk strings, with the loops left to C."""
-    sizes = set(map(len, values))
-    if len(sizes) == 1:
-        head = b"$%d\r\n" % sizes.pop()
-        return head + (CRLF + head).join(values) + CRLF
+    """Bulk strings, at least one, with the loops left to C."""
+    sizes = list(map(len, values))
+    if sizes.count(sizes[0]) == len(sizes):
+        head = b"$%d\r\n" % sizes[0]
+        return b"".join((head, (CRLF + head).join(values), CRLF))
     parts = [CRLF] * (3 * len(values))
-    parts[0::3] = map((PREFIXES.__getitem__ if max(sizes) < len(PREFIXES) else b"$%d\r\n".__mod__), map(len, values))
+    parts[0::3] = map((PREFIXES.__getitem__ if max(sizes) < len(PREFIXES) else b"$%d\r\n".__mod__), sizes)
     parts[1::3] = values
     return b"".join(parts)
 
@@ -171,20 +172,20 @@ def _sentinel(null: bytes) -> Encoder:
 def _encoders(resp: int) -> Encoders:
     table = Encoders()
 
-    def items(values: Iterable[Any]) -> bytes:
+    def items(values: Sequence[Any]) -> bytes:
+        if len(values) > MANY and list(map(type, values)).count(bytes) == len(values):
+            return _bulks(values)
         return b"".join([table[type(value)](value) for value in values])
 
     def flat(pairs: Iterable[tuple[Any, Any]]) -> bytes:
-        return b"".join([table[type(value)](value) for pair in pairs for value in pair])
+        return items(list(chain.from_iterable(pairs)))
 
     def sized(mark: bytes) -> Encoder:
         head = mark + b"%d\r\n"
+        return lambda values: head % len(values) + items(values)
 
-        def encode_items(values: Sequence[Any]) -> bytes:
-            alike = len(values) > MANY and set(map(type, values)) == _ONLY_BYTES
-            return head % len(values) + (_bulks(values) if alike else items(values))
-
-        return encode_items
+    def bulks(values: Bulks) -> bytes:
+        return b"*%d\r\n" % len(values) + (_bulks(values) if values else b"")
 
     def flat_pairs(pairs: list[tuple[Any, Any]]) -> bytes:
         return b"*%d\r\n" % (2 * len(pairs)) + flat(pairs)
@@ -217,6 +218,7 @@ def _encoders(resp: int) -> Encoders:
     table[Coordinate] = _coordinate3 if new else _coordinate2
     table[Verbatim] = _verbatim3 if new else _bulk
     table[list] = table[tuple] = sized(b"*")
+    table[Bulks] = bulks
     table[BigNumber] = _big_number3 if new else _bulk
     table[Attributed] = attributed
     table[dict] = true_map if new else flat_map

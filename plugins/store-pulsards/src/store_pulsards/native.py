@@ -56,6 +56,8 @@ def _native(reply: Reply, encoding: str | None) -> Any:
         return _text(reply, encoding)
     if isinstance(reply, dict):
         return {_native(key, encoding): _native(value, encoding) for key, value in reply.items()}
+    if encoding is None and PLAIN.issuperset(map(type, reply)):
+        return list(reply)
     return [_native(item, encoding) for item in reply]
 
 

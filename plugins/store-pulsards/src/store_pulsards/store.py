@@ -191,13 +191,13 @@ class EmbeddedStore(PulsardsStore):
             reply = self.engine.execute(link.session, packed_arguments(args))
         if not link.sweeper.stirred:
             link.sweeper.stir()
-        self._turns += 1
-        if type(reply) in self._plain and self._turns < TURN_AFTER:
+        turns = self._turns = self._turns + 1
+        if turns < TURN_AFTER and type(reply) in self._plain:
             return reply
         if reply is BLOCKED:
             return await link.blocked()
         value = native(reply, self._resp, self._encoding)
-        if self._turns >= TURN_AFTER:
+        if turns >= TURN_AFTER:
             # After the command, not before it: who calls after this caller comes after it.
             self._turns = 0
             await asyncio.sleep(0)

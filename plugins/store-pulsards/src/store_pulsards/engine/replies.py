@@ -20,6 +20,10 @@ class Status(bytes):
     """A simple string (``+OK``); an embedded caller sees ordinary ``bytes``."""
 
 
+class Bulks(list[bytes]):
+    """Bulk strings and nothing else, which saves looking at each."""
+
+
 class SetReply(list[Any]):
     """Members of a set: RESP3 ``~``, RESP2 an array."""
 

@@ -15,7 +15,7 @@ from store_pulsards.engine import args, counts, encodings, errors, long_double, 
 from store_pulsards.engine.commands.element_scan import scan_page
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
-from store_pulsards.engine.replies import OK, Pairs, Reply
+from store_pulsards.engine.replies import OK, Bulks, Pairs, Reply
 from store_pulsards.engine.table import DENYOOM, FAST, FIRST, READONLY, WRITE, family
 from store_pulsards.engine.volatile_hash import VolatileHash
 
@@ -90,13 +90,13 @@ def hgetall(ctx: Context, key: bytes) -> Reply:
 @command("HKEYS", arity=2, flags=READONLY, keys=FIRST, since="2.0.0", tips=("nondeterministic_output_order",))
 def hkeys(ctx: Context, key: bytes) -> Reply:
     """Returns all fields in a hash."""
-    return list(ctx.lookup(key, dict) or ())
+    return Bulks(ctx.lookup(key, dict) or ())
 
 
 @command("HVALS", arity=2, flags=READONLY, keys=FIRST, since="2.0.0", tips=("nondeterministic_output_order",))
 def hvals(ctx: Context, key: bytes) -> Reply:
     """Returns all values in a hash."""
-    return list((ctx.lookup(key, dict) or {}).values())
+    return Bulks((ctx.lookup(key, dict) or {}).values())
 
 
 @command("HDEL", arity=-3, flags=WRITE | FAST, keys=FIRST, access="RW delete", since="2.0.0")

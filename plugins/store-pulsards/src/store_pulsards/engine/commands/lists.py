@@ -15,7 +15,7 @@ from store_pulsards.engine.commands.waiting import parse_mpop
 from store_pulsards.engine.context import Context
 from store_pulsards.engine.keyspace import ValueType, register_type
 from store_pulsards.engine.ranges import clip
-from store_pulsards.engine.replies import NULL_ARRAY, OK, Reply
+from store_pulsards.engine.replies import NULL_ARRAY, OK, Bulks, Reply
 from store_pulsards.engine.table import DENYOOM, FAST, FIRST, READONLY, SECOND, WRITE, family, numkeys
 
 command = family("list")
@@ -138,8 +138,8 @@ def lrange(ctx: Context, key: bytes, start: bytes, stop: bytes) -> Reply:
     size = len(value)
     begin, end = clip(first, last, size)
     if begin <= size - end:
-        return list(islice(value, begin, end))
-    found = list(islice(reversed(value), size - end, size - begin))
+        return Bulks(islice(value, begin, end))
+    found = Bulks(islice(reversed(value), size - end, size - begin))
     found.reverse()
     return found
 

@@ -365,12 +365,19 @@ def decrby(ctx: Context, key: bytes, amount: bytes) -> Reply:
 
 
 def _add(ctx: Context, key: bytes, amount: int) -> int:
-    value = ctx.lookup(key, bytes)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.lookup and ctx.notify, written out where it counts
+    data = db.data
+    value = data.get(key)
+    if type(value) is not bytes or key in db.expires:
+        value = ctx.lookup(key, bytes)
     number = amount if value is None else args.integer(value) + amount
     if not args.MIN_INT <= number <= args.MAX_INT:
         raise errors.overflow()
-    ctx.db.data[key] = b"%d" % number
-    ctx.notify("incrby", key)
+    data[key] = b"%d" % number
+    if keyspace.observers:
+        db.touched("incrby", key)
+    else:
+        keyspace.dirty += 1
     return number
 
 
