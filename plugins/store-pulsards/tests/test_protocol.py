@@ -261,3 +261,18 @@ def test_a_nul_hides_the_end_of_a_line_as_in_redis() -> None:
 
 def test_clients_pack_what_the_parser_reads() -> None:
     assert parse([hiredis.pack_command((b"SET",))]) == ([[b"SET"]], None)
+
+
+@pytest.mark.parametrize("line", [b"PING\r\n", b"GET key\r\n", b" SET  a\tb \r\n", b"POST x\r\n", b"host: x\r\n"])
+def test_a_damaged_byte_in_a_pipeline_of_inline_requests_is_found_wherever_it_is(line: bytes) -> None:
+    data = line * 3
+    for at in range(len(data)):
+        for byte in b"$*'\"\0\v\f\r\nx \xff":
+            damaged = data[:at] + bytes([byte]) + data[at + 1 :]
+            # In pieces, no request is ever read the fast way.
+            assert parse([damaged]) == parse(damaged[i : i + 1] for i in range(len(damaged))), (at, byte)
+
+
+def test_inline_requests_may_be_followed_by_others() -> None:
+    assert parse([b"PING\r\n" + pack(b"GET", b"a")]) == ([[b"PING"], [b"GET", b"a"]], None)
+    assert parse([b"\r\nPING\r\n\r\nGET a\r\nGE", b"T b\r\n"]) == ([[b"PING"], [b"GET", b"a"], [b"GET", b"b"]], None)

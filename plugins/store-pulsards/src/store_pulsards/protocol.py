@@ -15,6 +15,7 @@ Two ways through the same grammar: :func:`split_requests` takes whole requests o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -207,8 +208,10 @@ class RequestParser:
 
     def feed(self, data: bytes) -> list[Request]:
         """Take a chunk; return the requests that are complete now, in order."""
-        if self._missing or self._buffer or self.restricted or not data.startswith(b"*"):
+        if self._missing or self._buffer or self.restricted:
             return self._resume(data)
+        if not data.startswith(b"*"):
+            return split_lines(data) or self._resume(data)
         requests, rest = split_requests(data, self._max_bulk)
         if rest:
             self._buffer += rest
@@ -351,12 +354,21 @@ _BLANKS: Final = b" \t\r\n\v\f"
 _ENDS: Final = b" \t\r\n"
 _LEFT_OUT: Final = b"\xff"
 _QUOTES: Final = b"\"'"
+_PLAIN_LINES: Final = re.compile(rb"""(?:[^*\0\v\f\r\n"'\xff][^\0\v\f\r\n"'\xff]*\r\n)+""")
 _SINGLE: Final = ord("'")
 _HTTP: Final = frozenset({b"post", b"host:"})
 _ESCAPES: Final = {ord("n"): b"\n", ord("r"): b"\r", ord("t"): b"\t", ord("b"): b"\b", ord("a"): b"\a"}
 _HEX_MARK: Final = ord("x")
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _BACKSLASH: Final = ord("\\")
+
+
+def split_lines(data: bytes) -> list[Request]:
+    """Take a chunk of whole and plain inline requests apart; none when one is not, which is not judged here."""
+    if len(data) > MAX_LINE or not _PLAIN_LINES.fullmatch(data):
+        return []
+    requests: list[Request] = [args for args in map(bytes.split, data.split(CRLF)) if args]
+    return [] if any(args[0].lower() in _HTTP for args in requests) else requests
 
 
 def split_line(line: bytes) -> list[bytes] | None:
