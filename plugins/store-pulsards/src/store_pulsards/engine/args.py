@@ -34,12 +34,13 @@ def integer(
     error: Error = errors.not_an_integer,
 ) -> int:
     """A whole number between two bounds, both included."""
-    if len(text) < 19 and text.isdigit() and (text[0] != _ZERO or len(text) == 1):  # nearly every one
+    size = len(text)
+    if size < 19 and text.isdigit() and (size == 1 or text[0] != _ZERO):  # nearly every one
         number = int(text)
         if low <= number <= high:
             return number
         raise error()
-    if len(text) > 20:
+    if size > 20:
         raise error()
     try:
         number = int(text)

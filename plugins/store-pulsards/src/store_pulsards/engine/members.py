@@ -25,6 +25,8 @@ class Members(set[bytes]):
 
     def insert(self, members: Collection[bytes]) -> int:
         """Add members; how many of them are new."""
+        if len(members) == 1 and self.issuperset(members):
+            return 0
         before = len(self)
         if self._listed is not None:
             self._listed.extend(member for member in dict.fromkeys(members) if member not in self)

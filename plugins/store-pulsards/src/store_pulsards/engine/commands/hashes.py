@@ -34,7 +34,14 @@ register_type(
 @command("HSET", arity=-4, flags=WRITE | DENYOOM | FAST, keys=FIRST, since="2.0.0")
 def hset(ctx: Context, key: bytes, field: bytes, value: bytes, *more: bytes) -> Reply:
     """Creates or modifies the value of a field in a hash."""
-    return _assign(ctx, "hset", key, field, value, more)
+    db, keyspace = ctx.db, ctx.keyspace
+    fields = db.data.get(key)
+    if more or type(fields) is not dict or key in db.expires or keyspace.observers:
+        return _assign(ctx, "hset", key, field, value, more)
+    before = len(fields)
+    fields[field] = value
+    keyspace.dirty += 1
+    return len(fields) - before
 
 
 @command("HMSET", arity=-4, flags=WRITE | DENYOOM | FAST, keys=FIRST, since="2.0.0")

@@ -28,24 +28,36 @@ MOVE_ACCESS = ("RW access delete", "RW insert")
 @command("LPUSH", arity=-3, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW insert")
 def lpush(ctx: Context, key: bytes, *elements: bytes) -> Reply:
     """Prepends one or more elements to a list. Creates the key if it doesn't exist."""
-    value = ctx.lookup(key, deque)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.lookup and ctx.notify, written out where it counts
+    value = db.data.get(key)
+    if type(value) is not deque or key in db.expires:
+        value = ctx.lookup(key, deque)
     if value is None:
         value = deque()
         ctx.set(key, value)
     value.extendleft(elements)
-    ctx.notify("lpush", key)
+    if keyspace.observers:
+        db.touched("lpush", key)
+    else:
+        keyspace.dirty += 1
     return len(value)
 
 
 @command("RPUSH", arity=-3, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW insert")
 def rpush(ctx: Context, key: bytes, *elements: bytes) -> Reply:
     """Appends one or more elements to a list. Creates the key if it doesn't exist."""
-    value = ctx.lookup(key, deque)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.lookup and ctx.notify, written out where it counts
+    value = db.data.get(key)
+    if type(value) is not deque or key in db.expires:
+        value = ctx.lookup(key, deque)
     if value is None:
         value = deque()
         ctx.set(key, value)
     value.extend(elements)
-    ctx.notify("rpush", key)
+    if keyspace.observers:
+        db.touched("rpush", key)
+    else:
+        keyspace.dirty += 1
     return len(value)
 
 
@@ -76,11 +88,17 @@ def lpop(ctx: Context, key: bytes, *count: bytes) -> Reply:
     """Returns and removes one or more elements from the beginning of a list. Deletes the list if the last element was popped."""
     if count:
         return _pop_several(ctx, "lpop", key, count)
-    value = ctx.lookup(key, deque)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.lookup and ctx.notify, written out where it counts
+    value = db.data.get(key)
+    if type(value) is not deque or key in db.expires:
+        value = ctx.lookup(key, deque)
     if value is None:
         return None
     element = value.popleft()
-    _shrunk(ctx, key, value, "lpop")
+    if not value or keyspace.observers:
+        _shrunk(ctx, key, value, "lpop")
+    else:
+        keyspace.dirty += 1
     return element
 
 
@@ -89,11 +107,17 @@ def rpop(ctx: Context, key: bytes, *count: bytes) -> Reply:
     """Returns and removes one or more elements from the end of a list. Deletes the list if the last element was popped."""
     if count:
         return _pop_several(ctx, "rpop", key, count)
-    value = ctx.lookup(key, deque)
+    db, keyspace = ctx.db, ctx.keyspace  # ctx.lookup and ctx.notify, written out where it counts
+    value = db.data.get(key)
+    if type(value) is not deque or key in db.expires:
+        value = ctx.lookup(key, deque)
     if value is None:
         return None
     element = value.pop()
-    _shrunk(ctx, key, value, "rpop")
+    if not value or keyspace.observers:
+        _shrunk(ctx, key, value, "rpop")
+    else:
+        keyspace.dirty += 1
     return element
 
 

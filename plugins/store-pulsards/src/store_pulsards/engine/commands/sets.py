@@ -36,7 +36,10 @@ STORE_ACCESS = ("OW update", "RO access")
 @command("SADD", arity=-3, flags=WRITE | DENYOOM | FAST, keys=FIRST, access="RW insert")
 def sadd(ctx: Context, key: bytes, *members: bytes) -> Reply:
     """Adds one or more members to a set. Creates the key if it doesn't exist."""
-    value = ctx.lookup(key, Members)
+    db = ctx.db
+    value = db.data.get(key)
+    if type(value) is not Members or key in db.expires:  # ctx.lookup, written out where it counts
+        value = ctx.lookup(key, Members)
     if value is None:
         value = Members()
         ctx.set(key, value)

@@ -49,7 +49,7 @@ INCREMENT = frozenset((b"INCR",))
 def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
     """Adds one or more members to a sorted set, or updates their scores. Creates the key if it doesn't exist."""
     if len(rest) == 2 and (rest[0].isdigit() or rest[0].upper() not in ZADD_OPTIONS):  # the usual form, and the fastest
-        return _add(ctx, key, ((rest[1], _score(rest[0])),), NO_OPTIONS)[0]
+        return _add_one(ctx, key, rest[1], _score(rest[0]))
     options, pairs = _split_options(rest)
     if not pairs or len(pairs) & 1:
         raise errors.syntax_error()
@@ -59,6 +59,22 @@ def zadd(ctx: Context, key: bytes, *rest: bytes) -> Reply:
     if b"INCR" in options:
         return score
     return added + updated if b"CH" in options else added
+
+
+def _add_one(ctx: Context, key: bytes, member: bytes, score: float) -> int:
+    """``_add`` without options, for one member; whether it is new."""
+    db = ctx.db
+    value = db.data.get(key)
+    if type(value) is not SortedSet or key in db.expires:  # ctx.lookup, written out where it counts
+        value = ctx.lookup(key, SortedSet)
+    old = None if value is None else value.scores.get(member)
+    if old == score:
+        return 0
+    if value is None or not score:
+        return _add(ctx, key, ((member, score),), NO_OPTIONS)[0]
+    value.add(member, score)
+    ctx.notify("zadd", key)
+    return int(old is None)
 
 
 def _score(text: bytes) -> float:
