@@ -10,7 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from store_pulsards.protocol import CROSS_PROTOCOL, RequestParser, protocol_error, split_line, split_requests
+from store_pulsards.protocol import (
+    CROSS_PROTOCOL,
+    RequestParser,
+    protocol_error,
+    scan_requests,
+    split_line,
+    split_requests,
+)
 
 MIXED = (
     b"*1\r\n$4\r\nPING\r\n"
@@ -71,6 +78,7 @@ def test_arguments_may_contain_the_protocol_itself(parts: list[bytes]) -> None:
     request = [b"SET", value, b"k"]
     requests, rest = split_requests(pack(*request) * 3)
     assert ([list(each) for each in requests], rest) == ([request] * 3, b"")
+    assert scan_requests(pack(*request) * 3) == ([request] * 3, b"")
 
 
 @pytest.mark.parametrize("values", [[b"abc"] * 4, [b"abc", b"xyz", b"abc", b"xyz"], [b"a", b"bc", b"def", b""]])
@@ -80,7 +88,10 @@ def test_a_damaged_byte_in_a_pipeline_of_like_requests_is_found_wherever_it_is(v
         for byte in b"$*+5\r\nx":
             damaged = data[:at] + bytes([byte]) + data[at + 1 :]
             # In pieces, no request is ever read the fast way.
-            assert parse([damaged]) == parse(damaged[i : i + 2] for i in range(0, len(damaged), 2)), (at, byte)
+            requests, error = parse(damaged[i : i + 2] for i in range(0, len(damaged), 2))
+            assert parse([damaged]) == (requests, error), (at, byte)
+            found, rest = scan_requests(damaged)
+            assert [*map(list, found), *parse([rest])[0]] == requests, (at, byte)
 
 
 def test_a_request_may_have_many_arguments() -> None:

@@ -9,14 +9,16 @@ Valkey 9.1, raw socket against raw socket:
 - ``*0`` and ``*-1`` and empty lines are no requests, and no errors.
 - Before authentication a request has at most 10 arguments of at most 16 KiB (``parser.restricted``).
 
-Two ways through the same grammar: :func:`split_requests` takes whole requests out of a chunk with one ``bytes.split``
-(as fast as hiredis with the checks that a server needs on top of it), the parser's methods read whatever that left.
+Ways through the same grammar: :func:`split_requests` takes whole requests out of a chunk, with one ``bytes.split``
+where Python runs it (as fast as hiredis with the checks that a server needs on top of it), byte by byte where it is
+compiled (:func:`scan_requests`); the parser's methods read whatever that left.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Final, TypeAlias
 
 Request: TypeAlias = Sequence[bytes]
@@ -44,7 +46,10 @@ UNANSWERED: Final = frozenset({CROSS_PROTOCOL, BIG_REQUEST})  # the connection i
 CRLF: Final = b"\r\n"
 _STAR: Final = ord("*")
 _DOLLAR: Final = ord("$")
+_CR: Final = ord("\r")
 _LF: Final = ord("\n")
+_ZERO: Final = ord("0")
+LONGEST_NUMBER: Final = 10  # digits that a header is read with the fast way
 _ONE_LINE: Final = bytes.maketrans(CRLF, b"  ")
 _UNKNOWN: Final = -1  # the length of the next argument, while its header has not come
 
@@ -62,6 +67,8 @@ def split_requests(data: bytes, max_bulk: int = MAX_BULK) -> tuple[list[Request]
 
     Stops before anything else than a complete array of bulk strings, and judges nothing.
     """
+    if COMPILED:
+        return scan_requests(data, max_bulk)
     lines = data.split(CRLF)
     last = len(lines) - 1
     at = 0
@@ -152,6 +159,51 @@ def _number(digits: bytes) -> int | None:
     except ValueError:
         return None
     return number if b"%d" % number == digits and -(2**63) <= number < 2**63 else None
+
+
+def scan_requests(data: bytes, max_bulk: int = MAX_BULK) -> tuple[list[Request], bytes]:
+    """``split_requests`` byte by byte: three times as fast where it is compiled, and as much slower where it is not."""
+    requests: list[Request] = []
+    size = len(data)
+    begin = 0
+    while True:
+        count, at = _header(data, begin, _STAR)
+        args: list[bytes] = []
+        while len(args) < count:
+            length, at = _header(data, at, _DOLLAR)
+            end = at + length
+            if not 0 <= length <= max_bulk or end + 1 >= size or data[end] != _CR or data[end + 1] != _LF:
+                return requests, data[begin:]
+            args.append(data[at:end])
+            at = end + 2
+        if not args:
+            return requests, data[begin:]
+        requests.append(args)
+        begin = at
+
+
+def _header(data: bytes, at: int, mark: int) -> tuple[int, int]:
+    """The number in the header at ``at``, and where the header ends; -1 when it is not there as a whole, or damaged."""
+    size = len(data)
+    if at >= size or data[at] != mark:
+        return -1, at
+    at += 1
+    first, number = at, 0
+    while at < size:
+        digit = data[at] - _ZERO
+        if not 0 <= digit <= 9:
+            break
+        number = number * 10 + digit
+        at += 1
+    digits = at - first
+    if not 0 < digits <= LONGEST_NUMBER or (data[first] == _ZERO and digits > 1):
+        return -1, at
+    if at + 1 >= size or data[at] != _CR or data[at + 1] != _LF:
+        return -1, at
+    return number, at + 2
+
+
+COMPILED: Final = type(_header) is not FunctionType
 
 
 # Requests, the strict way
