@@ -222,6 +222,22 @@ async def test_a_cancelled_command_on_a_connection_of_ones_own_holds_up_nobody_a
         await settled(store)
 
 
+async def test_a_cancelled_command_does_not_end_the_wait_of_the_one_before_it(store: Store) -> None:
+    async with await store.connect() as connection:
+        first = asyncio.create_task(connection.execute("BLPOP", "a", 0))
+        await turns(3)
+        second = asyncio.create_task(connection.execute("BLPOP", "b", 0))
+        await turns(3)
+        assert await gone(second)
+        await asyncio.sleep(0.1)
+        assert not first.done()
+        await store.execute("RPUSH", "b", "kept")
+        await store.execute("RPUSH", "a", "taken")
+        assert await first == [b"a", b"taken"]
+        await settled(store)
+        assert await connection.execute("LRANGE", "b", 0, -1) == [b"kept"]
+
+
 @pytest.mark.parametrize("mode", ["OFF", b"skip"])
 async def test_a_connection_that_would_stop_answering_is_refused(store: Store, mode: Any) -> None:
     async with await store.connect() as connection:

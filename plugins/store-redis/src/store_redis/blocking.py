@@ -130,6 +130,7 @@ class Blocking:
         self, link: Link, reply: asyncio.Future[Any], pop: _Pop, args: Command, done: Callable[[], None]
     ) -> None:
         try:
+            await _come_next(link, reply)
             async with asyncio.timeout(PATIENCE):
                 await self._unblock(link, reply)
             popped = reply.result()
@@ -175,6 +176,14 @@ class Blocking:
                     raise  # it may be back, and must not be there twice
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _come_next(link: Link, reply: asyncio.Future[Any]) -> None:
+    """Wait while the server is still at a command of somebody else, whose wait is not to be ended."""
+    pause = _FIRST_PAUSE
+    while not (reply.done() or link.closed or link.answers_next(reply)):
+        await asyncio.wait((reply,), timeout=pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def _is_owed(reply: asyncio.Future[Any], link: Link) -> bool:

@@ -104,6 +104,10 @@ class Link(ABC):
     def load(self) -> int:
         """How many replies are due."""
 
+    def answers_next(self, reply: asyncio.Future[Any]) -> bool:
+        """Whether this is the reply that comes next; others on the same connection may be due before it."""
+        return True
+
     @abstractmethod
     def check_health(self, interval: float) -> None:
         """Check from here on that the other end is there, whenever nothing came for ``interval`` seconds."""

@@ -84,20 +84,20 @@ class Batch:
 class Patient:
     """Waits for a reply whatever the link's timeout: for a caller that has a time of its own, or none."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("future",)
 
     def __init__(self, future: asyncio.Future[Any]) -> None:
-        self._future = future
+        self.future = future
 
     def done(self) -> bool:
-        return self._future.done()
+        return self.future.done()
 
     def set_result(self, result: Any, /) -> None:
-        self._future.set_result(result)
+        self.future.set_result(result)
 
     def set_exception(self, exception: BaseException, /) -> None:
         if not isinstance(exception, Timeout):
-            self._future.set_exception(exception)
+            self.future.set_exception(exception)
 
 
 class MultiplexedLink(Link, asyncio.Protocol):
@@ -207,6 +207,10 @@ class MultiplexedLink(Link, asyncio.Protocol):
 
     def load(self) -> int:
         return len(self._waiters)
+
+    def answers_next(self, reply: asyncio.Future[Any]) -> bool:
+        first = self._waiters[0] if self._waiters else None
+        return first is reply or (isinstance(first, Patient) and first.future is reply)
 
     def received(self) -> int:
         """How many replies have come."""
