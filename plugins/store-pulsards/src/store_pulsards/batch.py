@@ -60,6 +60,8 @@ def run(engine: Engine, session: Session, requests: Requests, out: list[bytes], 
                         reply = handler(context, request[1])
                     elif count == 3:
                         reply = handler(context, request[1], request[2])
+                    elif count == 4:
+                        reply = handler(context, request[1], request[2], request[3])
                     else:
                         reply = handler(context, *request[1:])
                 except ErrorReply as error:

@@ -17,6 +17,7 @@ from store_pulsards.engine.replies import ErrorReply
 
 MAX_INT: Final = 2**63 - 1
 MIN_INT: Final = -(2**63)
+FAR: Final = 10**18  # from 0: numbers nearer than that can be told from those of 64 bits in one look
 LARGE: Final = 64  # exponent of 2 of a number that is out of range
 SHORTEST: Final = 0.001  # seconds to wait; anything but 0 is at least a millisecond
 
@@ -29,24 +30,24 @@ Error = Callable[[], ErrorReply]
 
 def integer(
     text: bytes,
-    low: int = MIN_INT,
-    high: int = MAX_INT,
+    low: int | None = None,
+    high: int | None = None,
     error: Error = errors.not_an_integer,
 ) -> int:
-    """A whole number between two bounds, both included."""
+    """A whole number of 64 bits, between two bounds where they are given, both included."""
     size = len(text)
     if size < 19 and text.isdigit() and (size == 1 or text[0] != _ZERO):  # nearly every one
         number = int(text)
-        if low <= number <= high:
-            return number
-        raise error()
+        if (low is not None and number < low) or (high is not None and number > high):
+            raise error()
+        return number
     if size > 20:
         raise error()
     try:
         number = int(text)
     except ValueError:
         raise error() from None
-    if b"%d" % number != text or not low <= number <= high:
+    if b"%d" % number != text or not (MIN_INT if low is None else low) <= number <= (MAX_INT if high is None else high):
         raise error()
     return number
 

@@ -371,7 +371,7 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
     if type(value) is not bytes or key in db.expires:
         value = ctx.lookup(key, bytes)
     number = amount if value is None else args.integer(value) + amount
-    if number.bit_length() > 63 and number != args.MIN_INT:
+    if not -args.FAR < number < args.FAR and not args.MIN_INT <= number <= args.MAX_INT:
         raise errors.overflow()
     data[key] = b"%d" % number
     if keyspace.observers:
