@@ -7,7 +7,8 @@ A process of its own publishes messages of 32 bytes, packed beforehand, through 
 them got together. The publisher is never further ahead than the readers' queues are long, so nothing is lost, but far
 enough that the readers need not wait for it. Publisher, server and readers are three processes: where they have to
 share fewer cores than that, messages for each second of the readers' processor time tell more than those a second.
-redis-py has a connection for each PubSub; a store has one for all.
+redis-py has a connection for each PubSub; a store has one for all. A bare socket, which is read and not understood,
+says how many messages the server sends to one subscriber at most.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import platform
 import socket
@@ -22,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +34,7 @@ from store_core import DSN, Store, create_store, start_store
 SUBSCRIBERS = (1, 10, 100, 1000)
 CHANNEL = "benchmark"
 PAYLOAD = "x" * 32
+MESSAGE = f"*3\r\n$7\r\nmessage\r\n${len(CHANNEL)}\r\n{CHANNEL}\r\n${len(PAYLOAD)}\r\n{PAYLOAD}\r\n".encode()
 
 #: Batches that the publisher may be ahead, and deliveries (messages times subscribers) in one.
 AHEAD, DELIVERIES = 12, 5000
@@ -52,6 +55,17 @@ class Count:
         async for _ in messages:
             self.received += 1
             if self.received == self.due:
+                self.due += self._batch
+                self._go_on()
+                self.begun.set()
+
+    async def all_that_comes(self, sock: socket.socket) -> None:
+        """What who reads a bare socket does: whole messages are told from bytes by their length alone."""
+        loop, buffer, size = asyncio.get_running_loop(), bytearray(64 * 1024), 0
+        while True:
+            size += await loop.sock_recv_into(sock, buffer)
+            self.received = size // len(MESSAGE)
+            while self.received >= self.due:
                 self.due += self._batch
                 self._go_on()
                 self.begun.set()
@@ -98,10 +112,13 @@ def publishing(dsn: str, subscribers: int) -> Iterator[Count]:
 # The readers.
 
 
-async def deliveries_per_second(dsn: str, sources: list[AsyncIterator[Any]], seconds: float) -> Sample:
+Read = Callable[[Count], Coroutine[Any, Any, None]]
+
+
+async def deliveries_per_second(dsn: str, reads: list[Read], seconds: float) -> Sample:
     """What these readers get together, once the publisher is up to speed."""
-    with publishing(dsn, len(sources)) as count:
-        readers = [asyncio.create_task(count.all_of(source)) for source in sources]
+    with publishing(dsn, len(reads)) as count:
+        readers = [asyncio.create_task(read(count)) for read in reads]
         await count.begun.wait()
         before, start, start_cpu = count.received, time.perf_counter(), time.process_time()
         await asyncio.sleep(seconds)
@@ -116,7 +133,7 @@ async def with_store(dsn: str, subscribers: int, seconds: float) -> Sample:
     async with create_store(dsn) as store:
         pubsubs = [store.pubsub(limit=2 * AHEAD * DELIVERIES) for _ in range(subscribers)]
         await asyncio.gather(*(pubsub.subscribe(CHANNEL) for pubsub in pubsubs))
-        return await deliveries_per_second(dsn, [aiter(pubsub) for pubsub in pubsubs], seconds)
+        return await deliveries_per_second(dsn, [of(aiter(pubsub)) for pubsub in pubsubs], seconds)
 
 
 async def with_redis_py(dsn: str, subscribers: int, seconds: float) -> Sample:
@@ -126,10 +143,25 @@ async def with_redis_py(dsn: str, subscribers: int, seconds: float) -> Sample:
         client = await stack.enter_async_context(redis.asyncio.from_url(dsn, max_connections=subscribers))
         pubsubs = [await stack.enter_async_context(client.pubsub()) for _ in range(subscribers)]
         await asyncio.gather(*(pubsub.subscribe(CHANNEL) for pubsub in pubsubs))
-        return await deliveries_per_second(dsn, [pubsub.listen() for pubsub in pubsubs], seconds)
+        return await deliveries_per_second(dsn, [of(pubsub.listen()) for pubsub in pubsubs], seconds)
+
+
+def of(messages: AsyncIterator[Any]) -> Read:
+    """Read messages one by one."""
+    return lambda count: count.all_of(messages)
+
+
+async def with_a_bare_socket(dsn: str, subscribers: int, seconds: float) -> Sample:
+    host = DSN.parse(dsn).hosts[0]
+    with socket.create_connection((host.name, host.port)) as sock:
+        sock.sendall(f"*2\r\n$9\r\nSUBSCRIBE\r\n${len(CHANNEL)}\r\n{CHANNEL}\r\n".encode())
+        sock.recv(1024)  # that it is subscribed
+        sock.setblocking(False)
+        return await deliveries_per_second(dsn, [lambda count: count.all_that_comes(sock)], seconds)
 
 
 CLIENTS = {"redis-py": with_redis_py, "store.pubsub()": with_store}
+ALONE = {"a bare socket": with_a_bare_socket}  # where there is one subscriber
 
 
 def loops() -> dict[str, Callable[..., Any]]:
@@ -148,9 +180,10 @@ def measure(dsn: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
     rows = []
     for loop, run in loops().items():
         for subscribers in SUBSCRIBERS:
-            samples: dict[str, list[Sample]] = {name: [] for name in CLIENTS}
+            clients = {**CLIENTS, **(ALONE if subscribers == 1 else {})}
+            samples: dict[str, list[Sample]] = {name: [] for name in clients}
             for _ in range(rounds):
-                for name, benchmark in CLIENTS.items():
+                for name, benchmark in clients.items():
                     samples[name].append(run(benchmark(dsn, subscribers, seconds)))
             rows.append({"loop": loop, "subscribers": subscribers, **summary(samples)})
             print_row(rows[-1])
@@ -168,12 +201,12 @@ def summary(samples: dict[str, list[Sample]]) -> dict[str, Any]:
 
 
 def print_header() -> None:
-    names = "".join(f" {name:>15}" for name in CLIENTS)
+    names = "".join(f" {name:>15}" for name in (*CLIENTS, *ALONE))
     print(f"{'loop':8} {'subscribers':>11}{names}   ratio to redis-py; the same for processor time")
 
 
 def print_row(row: dict[str, Any]) -> None:
-    numbers = "".join(f" {row['median'][name]:15,.0f}" for name in CLIENTS)
+    numbers = "".join(f" {row['median'].get(name, math.nan):15,.0f}" for name in (*CLIENTS, *ALONE))
     ratios = [row[key]["store.pubsub()"] / row[key]["redis-py"] for key in ("median", "median_cpu")]
     print(f"{row['loop']:8} {row['subscribers']:11}{numbers}   {ratios[0]:.1f}x; {ratios[1]:.1f}x", flush=True)
 
