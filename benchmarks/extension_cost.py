@@ -46,9 +46,9 @@ class Counter:
 
     @hookimpl
     def store_execute(self, operation: Any) -> Any:
-        async def execute(*args: Any, **options: Any) -> Any:
+        def execute(*args: Any, **options: Any) -> Any:
             self.count += 1
-            return await operation(*args, **options)
+            return operation(*args, **options)
 
         return execute
 

@@ -1,6 +1,6 @@
 """Extensions: found, ordered, composed around a store; and nothing at all where there is none."""
 
-from __future__ import annotations
+from __future__ import asyncio
 
 import functools
 
@@ -117,6 +117,27 @@ async def test_each_operation_is_wrapped_and_still_does_what_it_did():
     assert trace.log[0] == ("trace", "created", False)
     assert trace.log[2] == ("trace", "execute", "SET", "a", 1)
     assert trace.log[-1] == ("trace", "closed", True)
+
+
+async def test_an_operation_that_only_looks_need_not_be_a_coroutine_function():
+    seen = []
+
+    class Counting:
+        @hookimpl
+        def store_execute(self, operation):
+            def execute(*args, **options):
+                seen.append(args[0])
+                return operation(*args, **options)
+
+            return execute
+
+    async with create_store("memory://", extensions=[Counting()]) as store:
+        assert await store.execute("SET", "a", 1) == "OK"
+        assert await asyncio.create_task(store.execute("INCR", "a")) == 2
+        async with store.pipeline() as pipeline:
+            pipeline.execute("INCR", "a")
+        assert pipeline.results == [3]
+    assert seen == ["SET", "INCR", "INCR"]
 
 
 async def test_the_commands_of_a_pipeline_pass_through_a_wrapped_execute():
