@@ -1,7 +1,8 @@
 """Extensions: found, ordered, composed around a store; and nothing at all where there is none."""
 
-from __future__ import asyncio
+from __future__ import annotations
 
+import asyncio
 import functools
 
 import pytest
