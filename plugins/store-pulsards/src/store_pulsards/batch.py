@@ -24,6 +24,7 @@ Requests: TypeAlias = list[Request]
 log: Final = logging.getLogger("store_pulsards")
 
 OK_LINE: Final = encode(OK, 2)
+NULLS: Final = {resp: encode(None, resp) for resp in ENCODERS}
 SHORT: Final = len(PREFIXES)  # bytes from which on a value is three entries in the output, and not copied
 USUAL: Final = 8  # arguments, the name included, below which the handler is looked up by their number as well
 
@@ -79,6 +80,8 @@ def run(engine: Engine, session: Session, requests: Requests, out: list[bytes], 
                 append(INTEGERS.get(reply) or b":%d\r\n" % reply)
             elif reply is OK:
                 append(OK_LINE)
+            elif reply is None:
+                append(NULLS[session.resp])
             else:
                 append(ENCODERS[session.resp][kind](reply))
             if reply is BLOCKED or session.closing:

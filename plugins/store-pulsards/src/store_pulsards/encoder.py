@@ -181,8 +181,8 @@ def _encoders(resp: int) -> Encoders:
         return items(list(chain.from_iterable(pairs)))
 
     def sized(mark: bytes) -> Encoder:
-        head = mark + b"%d\r\n"
-        return lambda values: head % len(values) + items(values)
+        head, empty = mark + b"%d\r\n", mark + b"0\r\n"
+        return lambda values: head % len(values) + items(values) if values else empty
 
     def bulks(values: Bulks) -> bytes:
         return b"*%d\r\n" % len(values) + (_bulks(values) if values else b"")

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from types import FunctionType
 from typing import Final, TypeAlias
+
+from store_pulsards.engine.compiled import COMPILED
 
 Request: TypeAlias = Sequence[bytes]
 
@@ -201,9 +202,6 @@ def _header(data: bytes, at: int, mark: int) -> tuple[int, int]:
     if at + 1 >= size or data[at] != _CR or data[at + 1] != _LF:
         return -1, at
     return number, at + 2
-
-
-COMPILED: Final = type(_header) is not FunctionType
 
 
 # Requests, the strict way

@@ -17,6 +17,7 @@ def test_only_canonical_integers_of_64_bits_are_taken(text: bytes) -> None:
 @pytest.mark.parametrize("number", [0, -1, 7, args.MAX_INT, args.MIN_INT])
 def test_every_integer_of_64_bits_is_taken(number: int) -> None:
     assert args.integer(b"%d" % number) == number
+    assert number < 0 or args.natural(b"%d" % number) == number
 
 
 @pytest.mark.parametrize("text", [b"", b" 1", b"1 ", b"nan", b"1_0", b"x", b"1e400", b"--1", b"."])

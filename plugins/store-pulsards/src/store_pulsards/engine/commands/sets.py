@@ -96,7 +96,7 @@ def scard(ctx: Context, key: bytes) -> Reply:
 @command("SPOP", arity=-2, flags=WRITE | FAST, keys=FIRST, access="RW access delete", tips=RANDOM)
 def spop(ctx: Context, key: bytes, *options: bytes) -> Reply:
     """Returns one or more random members from a set after removing them. Deletes the set if the last member was popped."""
-    count = counts.to_pop(options)
+    count = counts.to_pop(options) if options else None
     value = ctx.lookup(key, Members)
     if value is None:
         return None if count is None else SetReply()

@@ -247,7 +247,7 @@ def zpopmax(ctx: Context, key: bytes, *count: bytes) -> Reply:
 
 
 def _pop(ctx: Context, key: bytes, options: Sequence[bytes], *, lowest: bool) -> Reply:
-    count = counts.to_pop(options)
+    count = counts.to_pop(options) if options else None
     value = ctx.lookup(key, SortedSet)
     if value is None or count == 0:
         return []

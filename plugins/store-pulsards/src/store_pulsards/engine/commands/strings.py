@@ -333,6 +333,8 @@ def setrange(ctx: Context, key: bytes, at: bytes, part: bytes) -> Reply:
     return len(value)
 
 
+FAR_ABOVE: Final = 10**18  # numbers nearer to 0 than that are of 64 bits for certain
+FAR_BELOW: Final = -FAR_ABOVE
 COUNTER = WRITE | DENYOOM | FAST
 TO_COUNTER = "RW access update"
 
@@ -371,7 +373,7 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
     if type(value) is not bytes or key in db.expires:
         value = ctx.lookup(key, bytes)
     number = amount if value is None else args.integer(value) + amount
-    if not -args.FAR < number < args.FAR and not args.MIN_INT <= number <= args.MAX_INT:
+    if not FAR_BELOW < number < FAR_ABOVE and not args.MIN_INT <= number <= args.MAX_INT:
         raise errors.overflow()
     data[key] = b"%d" % number
     if keyspace.observers:
