@@ -132,7 +132,7 @@ async def test_a_read_that_was_under_way_while_another_connection_wrote_is_not_k
 async def test_a_key_that_expires_is_asked_for_again_though_no_news_came(
     proxy: Through, direct: Store, cached: Store
 ) -> None:
-    await direct.execute("SET", "a", "1", "PX", 400)
+    await direct.execute("SET", "a", "1", "PX", 1500)
     assert [await cached.execute("GET", "a") for _ in range(2)] == [b"1", b"1"]
     assert cache_of(cached).hits == 1
     proxy.connections[0].hold(to_server=False)

@@ -34,7 +34,7 @@ async def test_the_cache_of_store_redis_hears_what_others_write(server: Any) -> 
 async def test_an_expired_key_empties_the_cache(server: Any) -> None:
     host, port = server.address
     async with create_store(f"pulsards://{host}:{port}?cache=100") as cached:
-        await cached.execute("SET", "key", "1", "PX", "50")
+        await cached.execute("SET", "key", "1", "PX", "1000")
         assert await cached.execute("GET", "key") == b"1"
         async with asyncio.timeout(10):
             while await cached.execute("GET", "key") is not None:
