@@ -15,7 +15,7 @@ from store_pulsards.encoder import CRLF, ENCODERS, INTEGERS, PREFIXES, encode
 from store_pulsards.engine import blocking, errors
 from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import BLOCKED, OK, ErrorReply
-from store_pulsards.engine.table import COMMANDS
+from store_pulsards.engine.table import COMMANDS, USUAL, by_count
 from store_pulsards.protocol import Request
 from store_pulsards.session import Session
 
@@ -26,18 +26,7 @@ log: Final = logging.getLogger("store_pulsards")
 OK_LINE: Final = encode(OK, 2)
 NULLS: Final = {resp: encode(None, resp) for resp in ENCODERS}
 SHORT: Final = len(PREFIXES)  # bytes from which on a value is three entries in the output, and not copied
-USUAL: Final = 8  # arguments, the name included, below which the handler is looked up by their number as well
-
-
-def _by_count() -> list[dict[bytes, Any]]:
-    """Number of arguments -> name -> handler, of the commands that take so many and may run at once."""
-    return [
-        {name: spec.handler for name, spec in COMMANDS.items() if spec.least <= count <= spec.most}
-        for count in range(USUAL)
-    ]
-
-
-HANDLERS: Final = _by_count()
+HANDLERS: Final = [{name: spec.handler for name, spec in specs.items()} for specs in by_count(COMMANDS)]
 
 
 def run(engine: Engine, session: Session, requests: Requests, out: list[bytes], held: list[bytes]) -> Requests:

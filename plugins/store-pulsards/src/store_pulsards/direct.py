@@ -13,22 +13,16 @@ from store_core.errors import ArgumentError
 from store_pulsards.engine import blocking
 from store_pulsards.engine.engine import Engine
 from store_pulsards.engine.replies import ErrorReply, Reply, Sentinel
-from store_pulsards.engine.table import COMMANDS, CommandSpec
+from store_pulsards.engine.table import COMMANDS, by_count
 from store_pulsards.session import Session
 from store_redis.commands import SHARED, classify
 from store_redis.encoding import plain
 
-USUAL: Final = 8  # arguments, the name included, below which a command is looked up by their number as well
-
-
-def _by_count() -> list[dict[Any, CommandSpec]]:
-    """Number of arguments -> name -> command, of the commands that take so many, and no connection of their own."""
-    specs = {name.decode(): spec for name, spec in COMMANDS.items() if classify(spec.name.upper()) == SHARED}
-    return [{name: spec for name, spec in specs.items() if spec.least <= count <= spec.most} for count in range(USUAL)]
-
-
 NOT_RUN: Final = Sentinel("NOT_RUN")
-SPECS: Final = _by_count()
+#: By their names as text: those that need no connection of their own.
+SPECS: Final = by_count(
+    {name.decode(): spec for name, spec in COMMANDS.items() if classify(spec.name.upper()) == SHARED}
+)
 
 
 def run(engine: Engine, session: Session, args: tuple[Any, ...]) -> Reply:

@@ -26,7 +26,6 @@ from store_pulsards.server import Limits, Server
 from store_pulsards.serving import Place, Ports, StoreServer, places
 from store_pulsards.sweeper import Sweeper
 from store_redis import RedisStore
-from store_redis.commands import SHARED
 from store_redis.connection import RedisConnection
 from store_redis.single_flight import SingleFlight
 
@@ -208,8 +207,8 @@ class EmbeddedStore(PulsardsStore):
     def _knows(self, args: tuple[Any, ...]) -> bool:
         """Whether the command is one for the shared link; a name not seen before is the slow path's to learn."""
         try:
-            return self._routes[args[0]] == SHARED
-        except (KeyError, IndexError, TypeError):
+            return self.is_shared(args[0])
+        except (IndexError, TypeError):  # no name at all, or one that cannot be looked up
             return False
 
     def _make_tracking(self, params: Params) -> None:

@@ -11,7 +11,7 @@ Each family opens with ``command = family("string")``; a container (``CLIENT``) 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntFlag, auto
 from functools import cache
@@ -65,6 +65,7 @@ ASKING: Final = Flag.ASKING
 
 
 LONGEST_COUNT: Final = 10  # digits of a number of keys
+USUAL: Final = 8  # arguments, the name included, below which hot paths look commands up by their number as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +355,13 @@ def _acl(flags: Flag, of_group: tuple[str, ...]) -> tuple[str, ...]:
         "blocking": BLOCKING in flags,
     }
     return (*of_group, *(category for category, applies in told.items() if applies))
+
+
+def by_count(commands: Mapping[Any, CommandSpec]) -> list[dict[Any, CommandSpec]]:
+    """Number of arguments (the name included, below ``USUAL``) -> name -> command, of those that may run at once."""
+    return [
+        {name: spec for name, spec in commands.items() if spec.least <= count <= spec.most} for count in range(USUAL)
+    ]
 
 
 def find(name: bytes) -> CommandSpec | None:
